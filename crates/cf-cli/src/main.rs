@@ -1,0 +1,2 @@
+//! The program cf.
+fn main() {}

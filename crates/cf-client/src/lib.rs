@@ -1,0 +1,1 @@
+//! Carries values from one component of a chat protocol to the next.

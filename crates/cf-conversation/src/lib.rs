@@ -1,0 +1,1 @@
+//! Conversation protocols of chat protocols, and wrappers around any.

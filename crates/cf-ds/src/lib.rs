@@ -1,0 +1,1 @@
+//! Delivery services of chat protocols.

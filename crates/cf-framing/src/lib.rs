@@ -1,0 +1,1 @@
+//! Framing strategies of chat protocols.

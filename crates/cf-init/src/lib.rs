@@ -1,0 +1,1 @@
+//! Initialization protocols of chat protocols.

@@ -1,0 +1,1 @@
+//! Where a chat client keeps its state.

@@ -1,0 +1,1 @@
+//! A chat client from five components: presets and re-exports.
