@@ -1,4 +1,6 @@
 //! The laws of an identity, its scheme's limits, and the vectors.
 
+#![allow(clippy::unwrap_used)]
+
 mod laws;
 mod vectors;
