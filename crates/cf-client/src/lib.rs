@@ -1,1 +1,34 @@
-//! Carries values from one component of a chat protocol to the next.
+//! The client: carries values from one component of a chat protocol to the next.
+//!
+//! It holds components as `Arc<dyn …>` and names none: every decision of a
+//! protocol is the component's, and every value that passes between two of them
+//! passes through here.
+//!
+//! - [`Driver`] is the synchronous core: inputs in, [`Commit`]s out. Its file
+//!   `way.rs` shows the way of a message from top to bottom.
+//! - [`Client`] runs a driver on tokio.
+//!
+//! # The crash rule
+//! For every input one commit: the records that components put out, the payloads
+//! to be sent, the events, and the cursor of the delivery that caused it. Only
+//! when it is durable is anything published, told, answered or acknowledged.
+//!
+//! # The truth rule
+//! Every content sent has a state, and none is told before it is true.
+
+mod client;
+mod components;
+mod driver;
+mod event;
+mod overlay;
+mod records;
+mod service;
+mod shell;
+
+pub use client::{Client, Events};
+pub use components::{Components, Counters, Profile};
+pub use driver::limits;
+pub use driver::{
+    Commit, ConversationInfo, Driver, Effect, LinkOptions, confirmed_events, events_after,
+};
+pub use event::{Event, EventKind, Request};

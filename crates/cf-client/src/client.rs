@@ -1,0 +1,395 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cf_core::{
+    Advertisement, BundleSet, Content, ContentId, ContentState, ConversationId, Error, InviteId,
+    ProtocolDescriptor, ProtocolId, Random, Result, Store, Timestamp,
+};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::components::{Components, Counters, Profile};
+use crate::driver::{ConversationInfo, Driver, LinkOptions, confirmed_events, events_after};
+use crate::event::{Event, Request};
+use crate::shell::{Job, Parts, RandomSource, Shell};
+
+/// A chat client: five components, carried by the driver on a tokio runtime.
+///
+/// Clones share one client. When the last is dropped, it stops at once, as if
+/// the process had been killed; [`Client::shutdown`] stops it tidily.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    components: Arc<Components>,
+    store: Arc<dyn Store>,
+    random: RandomSource,
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    told: watch::Receiver<u64>,
+    task: Mutex<Option<JoinSet<()>>>,
+}
+
+impl Client {
+    /// Opens the client that `store` holds, or a new one, on the current runtime.
+    ///
+    /// `random` gives a cryptographically secure source each time it is called.
+    ///
+    /// # Errors
+    /// `Misuse` if a component is missing, `Unsupported` for a store of a newer
+    /// version, `Other` for a damaged one.
+    pub fn open(
+        components: Components,
+        profile: Profile,
+        store: Arc<dyn Store>,
+        random: impl Fn() -> Box<dyn Random> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        check(&components)?;
+        let components = Arc::new(components);
+        let random: RandomSource = Arc::new(random);
+        let (jobs, inbox) = mpsc::channel(64);
+        let (tell, told) = watch::channel(0);
+        let parts = Parts {
+            components: components.clone(),
+            profile,
+            store: store.clone(),
+            random: random.clone(),
+        };
+        let shell = Shell::new(parts, inbox, tell)?;
+        let mut task = JoinSet::new();
+        task.spawn(shell.run());
+        let (jobs, task) = (Mutex::new(Some(jobs)), Mutex::new(Some(task)));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                components,
+                store,
+                random,
+                jobs,
+                told,
+                task,
+            }),
+        })
+    }
+
+    /// The five choices as data.
+    pub fn descriptor(&self) -> ProtocolDescriptor {
+        self.inner.components.descriptor()
+    }
+
+    /// Makes a link by which others find this client: the text to give away.
+    ///
+    /// # Errors
+    /// `Misuse` without a discovery protocol; those of the components.
+    pub async fn link(&self, options: LinkOptions) -> Result<String> {
+        let discovery = self.inner.components.discoveries.first().cloned();
+        let discovery =
+            discovery.ok_or_else(|| Error::misuse("give the client a discovery protocol"))?;
+        let (bundles, expires_at, now) = self.bundles(options).await?;
+        let mut seed = [0; 32];
+        (self.inner.random)().fill(&mut seed);
+        let state = None;
+        let advertisement = Advertisement {
+            bundles,
+            expires_at,
+            generation: 1,
+            state,
+            now,
+            seed,
+        };
+        Ok(discovery.advertise(advertisement).await?.query)
+    }
+
+    /// Makes the bundles of a link for a discovery of the application's own.
+    ///
+    /// # Errors
+    /// Those of the components.
+    pub async fn make_bundles(&self, options: LinkOptions) -> Result<BundleSet> {
+        Ok(self.bundles(options).await?.0)
+    }
+
+    async fn bundles(&self, options: LinkOptions) -> Result<(BundleSet, Timestamp, Timestamp)> {
+        self.call(move |driver, now| {
+            let (bundles, expires_at) = driver.make_bundles(&options, now)?;
+            Ok((bundles, expires_at, now))
+        })
+        .await
+    }
+
+    /// Finds who is behind a query and asks them into a conversation. Content
+    /// can be sent at once; it arrives when they have accepted.
+    ///
+    /// # Errors
+    /// `Unsupported` if no discovery takes the query or nothing is common,
+    /// `Rejected` if several clients claim it; those of the components.
+    pub async fn add(&self, query: &str) -> Result<ConversationId> {
+        let bundles = self.resolve(query).await?;
+        self.call(move |driver, now| driver.connect(&bundles, None, now))
+            .await
+    }
+
+    /// As [`Client::add`], by one conversation protocol, whether or not the
+    /// other client names it: it keeps the invite until it has the protocol.
+    ///
+    /// # Errors
+    /// As [`Client::add`].
+    pub async fn add_by(&self, query: &str, protocol: &ProtocolId) -> Result<ConversationId> {
+        let bundles = self.resolve(query).await?;
+        let protocol = protocol.clone();
+        self.call(move |driver, now| driver.connect(&bundles, Some(&protocol), now))
+            .await
+    }
+
+    /// Proposes who is behind a query as a further member of a conversation.
+    ///
+    /// # Errors
+    /// As [`Client::add`], and those of the conversation for the candidate.
+    pub async fn add_member(&self, conversation: ConversationId, query: &str) -> Result<()> {
+        let bundles = self.resolve(query).await?;
+        self.call(move |driver, now| driver.add_member(conversation, &bundles, now))
+            .await
+    }
+
+    /// Finds the bundles behind a query.
+    ///
+    /// # Errors
+    /// As [`Client::add`].
+    pub async fn resolve(&self, query: &str) -> Result<BundleSet> {
+        let now = self.call(|_, now| Ok(now)).await?;
+        let mut all = self.inner.components.discoveries.iter();
+        let Some(discovery) = all.find(|discovery| discovery.recognizes(query)) else {
+            return Err(Error::unsupported(
+                "no discovery of this client takes this; is it whole?",
+            ));
+        };
+        let mut found = discovery.resolve(query, now).await?;
+        match found.len() {
+            0 => Err(Error::unavailable("nobody was found by this")),
+            1 => Ok(found.remove(0)),
+            claims => Err(Error::rejected(format!(
+                "{claims} clients claim this: ask for a link"
+            ))),
+        }
+    }
+
+    /// Begins a conversation without a peer: a group of one, or a channel.
+    ///
+    /// # Errors
+    /// Those of the conversation protocol.
+    pub async fn create(
+        &self,
+        protocol: &ProtocolId,
+        parameters: impl Into<Bytes>,
+    ) -> Result<ConversationId> {
+        let (protocol, parameters) = (protocol.clone(), parameters.into());
+        self.call(move |driver, now| driver.create(&protocol, parameters, now))
+            .await
+    }
+
+    /// Joins a conversation by parameters that the application has.
+    ///
+    /// # Errors
+    /// Those of the conversation protocol.
+    pub async fn join(
+        &self,
+        protocol: &ProtocolId,
+        parameters: impl Into<Bytes>,
+    ) -> Result<ConversationId> {
+        let (protocol, parameters) = (protocol.clone(), parameters.into());
+        self.call(move |driver, now| driver.join(&protocol, parameters, now))
+            .await
+    }
+
+    /// Sends content and answers once this client has it durably. The same id
+    /// again sends nothing and answers with its state.
+    ///
+    /// # Errors
+    /// As [`Driver::send`].
+    pub async fn send(
+        &self,
+        conversation: ConversationId,
+        id: ContentId,
+        content: impl Into<Bytes>,
+    ) -> Result<ContentState> {
+        let content = Content::Bytes(content.into());
+        self.call(move |driver, now| driver.send(conversation, id, content, now))
+            .await
+    }
+
+    /// The state of a content that was sent here.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn state(
+        &self,
+        conversation: ConversationId,
+        id: ContentId,
+    ) -> Result<Option<ContentState>> {
+        self.call(move |driver, _| driver.state(conversation, &id))
+            .await
+    }
+
+    /// Ends a conversation.
+    ///
+    /// # Errors
+    /// As [`Driver::close`].
+    pub async fn close(&self, conversation: ConversationId) -> Result<()> {
+        self.call(move |driver, now| driver.close(conversation, now))
+            .await
+    }
+
+    /// The conversations.
+    ///
+    /// # Errors
+    /// `Misuse` after [`Client::shutdown`].
+    pub async fn conversations(&self) -> Result<Vec<ConversationInfo>> {
+        self.call(|driver, _| Ok(driver.conversations())).await
+    }
+
+    /// The invites that wait for the user, or for a component.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn requests(&self) -> Result<Vec<Request>> {
+        self.call(|driver, _| driver.requests()).await
+    }
+
+    /// Accepts a request.
+    ///
+    /// # Errors
+    /// As [`Driver::accept`].
+    pub async fn accept(&self, id: InviteId) -> Result<ConversationId> {
+        self.call(move |driver, now| driver.accept(id, now)).await
+    }
+
+    /// Declines a request; the sender learns nothing.
+    ///
+    /// # Errors
+    /// As [`Driver::decline`].
+    pub async fn decline(&self, id: InviteId) -> Result<()> {
+        self.call(move |driver, _| driver.decline(id)).await
+    }
+
+    /// How often each thing happened since the start.
+    ///
+    /// # Errors
+    /// `Misuse` after [`Client::shutdown`].
+    pub async fn counters(&self) -> Result<Counters> {
+        self.call(|driver, _| Ok(driver.counters().clone())).await
+    }
+
+    /// How many payloads wait to be published, and how many are parked.
+    ///
+    /// # Errors
+    /// `Misuse` after [`Client::shutdown`].
+    pub async fn waiting(&self) -> Result<(usize, usize)> {
+        self.call(|driver, _| Ok(driver.waiting())).await
+    }
+
+    /// The events that were not confirmed, then those to come. A slow
+    /// application stalls nothing: events wait in the log.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn events(&self) -> Result<Events> {
+        Ok(self.events_after(confirmed_events(&*self.inner.store)?))
+    }
+
+    /// The events after a number, then those to come.
+    pub fn events_after(&self, seq: u64) -> Events {
+        let (store, told) = (self.inner.store.clone(), self.inner.told.clone());
+        Events {
+            store,
+            told,
+            last: seq,
+            read: VecDeque::new(),
+        }
+    }
+
+    /// Confirms all events up to a number: they are not told again after a restart.
+    ///
+    /// # Errors
+    /// As [`Driver::confirm`].
+    pub async fn confirm(&self, seq: u64) -> Result<()> {
+        self.call(move |driver, _| driver.confirm(seq)).await
+    }
+
+    /// Stops the client once everything that it was asked is durable.
+    pub async fn shutdown(self) {
+        self.inner.jobs.lock().take();
+        let task = self.inner.task.lock().take();
+        if let Some(mut task) = task {
+            while task.join_next().await.is_some() {}
+        }
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Driver, Timestamp) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |driver, now| {
+            let result = job(driver, now);
+            Box::new(move |durable| {
+                let _ = answer.send(durable.and(result));
+            })
+        });
+        let stopped = || Error::misuse("the client was shut down: open it again");
+        let jobs = self.inner.jobs.lock().clone().ok_or_else(stopped)?;
+        jobs.send(job).await.map_err(|_| stopped())?;
+        drop(jobs);
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+/// Refuses what could not work, with what to do about it.
+fn check(components: &Components) -> Result<()> {
+    let missing = [
+        (components.services.is_empty(), "a delivery service"),
+        (components.framings.is_empty(), "a framing strategy"),
+        (
+            components.conversations.is_empty(),
+            "a conversation protocol",
+        ),
+    ];
+    match missing.iter().find(|(is_missing, _)| *is_missing) {
+        Some((_, what)) => Err(Error::misuse(format!("give the client {what}"))),
+        None => Ok(()),
+    }
+}
+
+/// A client's events, in order, as they become durable.
+pub struct Events {
+    store: Arc<dyn Store>,
+    told: watch::Receiver<u64>,
+    last: u64,
+    read: VecDeque<Event>,
+}
+
+impl Events {
+    /// Waits for the next event; `None` once the client has stopped and all
+    /// were told.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn next(&mut self) -> Result<Option<Event>> {
+        loop {
+            if let Some(event) = self.read.pop_front() {
+                self.last = event.seq;
+                return Ok(Some(event));
+            }
+            self.told.mark_unchanged();
+            self.read
+                .extend(events_after(&*self.store, self.last, 128)?);
+            if self.read.is_empty() && self.told.changed().await.is_err() {
+                self.read
+                    .extend(events_after(&*self.store, self.last, 128)?);
+                if self.read.is_empty() {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,524 @@
+//! First contacts: being found, asking, and beginning conversations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cf_core::{
+    BundleId, BundleInfo, BundleSet, BundleSpec, Conversation, ConversationId,
+    ConversationProtocol, EmptyRecords, Env, Error, InboxOutput, InitializationProtocol, Input,
+    InstanceId, OfferRequest, ParticipantId, Peer, PeerId, ProtocolId, Result, Setup, Timestamp,
+};
+
+use super::{Driver, Instance, Wake};
+use crate::event::EventKind;
+use crate::records::{self, CANDIDATES, CONVERSATIONS, META, OFFERS, wire};
+
+/// What a link is to be.
+#[derive(Clone, Debug)]
+pub struct LinkOptions {
+    /// How long it may be used: 30 days by default.
+    pub lifetime: Duration,
+    /// Whether one invite uses it up.
+    pub one_time: bool,
+}
+
+impl Default for LinkOptions {
+    fn default() -> Self {
+        Self {
+            lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            one_time: false,
+        }
+    }
+}
+
+impl Driver {
+    /// Makes the bundles of a new link, one for each initialization protocol,
+    /// and listens for invites.
+    ///
+    /// # Errors
+    /// `Misuse` without a service, framing or initialization; those of the identity.
+    pub fn make_bundles(
+        &mut self,
+        options: &LinkOptions,
+        now: Timestamp,
+    ) -> Result<(BundleSet, Timestamp)> {
+        let expires_at = now.after(options.lifetime);
+        let points = self.components.link_points(&mut *self.random);
+        let offers = self.make_offers(expires_at, options.one_time, now)?;
+        let mut bundles = Vec::new();
+        for index in 0..self.inboxes.len() {
+            let spec = BundleSpec {
+                id: BundleId::random(&mut *self.random),
+                points: points.clone(),
+                offers: offers.clone(),
+                conversation_protocols: self.components.conversation_ids(),
+                display_name: self.profile.display_name.clone(),
+                expires_at,
+                one_time: options.one_time,
+                generation: 1,
+            };
+            let bundle = self.with_inbox(index, now, |inbox, env| inbox.make_bundle(spec, env))?;
+            self.drain_inbox(index, now);
+            bundles.push((self.inboxes[index].id.clone(), bundle));
+        }
+        if bundles.is_empty() {
+            return Err(Error::misuse("give the client an initialization protocol"));
+        }
+        Ok((BundleSet::new(bundles)?, expires_at))
+    }
+
+    fn make_offers(
+        &mut self,
+        expires_at: Timestamp,
+        one_time: bool,
+        now: Timestamp,
+    ) -> Result<Vec<cf_core::Offer>> {
+        let mut offers = Vec::new();
+        for component in self.components.clone().conversations.iter() {
+            let identity = self.profile.identity.clone();
+            let request = OfferRequest {
+                identity,
+                expires_at,
+                one_time,
+            };
+            let mut env = Env {
+                now,
+                random: &mut *self.random,
+                records: &EmptyRecords,
+            };
+            let Some(made) = component.make_offer(request, &mut env)? else {
+                continue;
+            };
+            let record = wire::OfferSecret {
+                secret: Bytes::copy_from_slice(made.secret.expose()),
+                expires_at: expires_at.0,
+                one_time,
+            };
+            let key = records::offer_key(component.id(), made.offer.id);
+            self.overlay.put(OFFERS, key, records::write(&record));
+            offers.push(made.offer);
+        }
+        Ok(offers)
+    }
+
+    /// Asks the owner of a bundle into a new conversation, by the best
+    /// initialization and conversation protocol that both have.
+    ///
+    /// With `protocol`, by that one, whether or not the owner names it.
+    ///
+    /// # Errors
+    /// `Unsupported` if nothing is common; those of the initialization and
+    /// conversation protocols for the bundle; `Misuse` for one's own.
+    pub fn connect(
+        &mut self,
+        bundles: &BundleSet,
+        protocol: Option<&ProtocolId>,
+        now: Timestamp,
+    ) -> Result<ConversationId> {
+        let (initialization, bundle) = self.choose_initialization(bundles)?;
+        let identity = self.profile.identity.clone();
+        let info = initialization.read(&*identity, bundle, now)?;
+        if info.owner.as_ref() == Some(identity.id()) {
+            return Err(Error::misuse(
+                "this link is your own: give it to somebody else",
+            ));
+        }
+        if !info
+            .spec
+            .points
+            .iter()
+            .any(|point| self.components.reaches(point))
+        {
+            return Err(Error::unsupported(format!(
+                "none of the owner's delivery points can be reached; connect to one of: {}",
+                services(&info)
+            )));
+        }
+        let component = self.choose_conversation(&info, protocol)?;
+        let offer = info
+            .spec
+            .offers
+            .iter()
+            .find(|offer| offer.protocol == *component.id());
+        let peer = Peer {
+            id: PeerId(0),
+            participant: info.owner.clone(),
+            offer: offer.cloned(),
+            points: info
+                .spec
+                .points
+                .iter()
+                .map(|p| self.components.point_info(p))
+                .collect(),
+        };
+        let conversation = ConversationId::random(&mut *self.random);
+        let points = self
+            .components
+            .fresh_points(&info.spec.points, &mut *self.random);
+        let own = points.iter().map(|info| info.point.clone()).collect();
+        let mut env = Env {
+            now,
+            random: &mut *self.random,
+            records: &EmptyRecords,
+        };
+        let handshake = initialization.initiate(&identity, bundle, conversation, &mut env)?;
+        let setup = Setup {
+            conversation,
+            identity,
+            peer: Some(peer),
+            exported: Some(handshake.exported().clone()),
+            offer_secret: None,
+            parameters: Bytes::new(),
+            points,
+            arrived_at: None,
+        };
+        let created = component.create(setup, &mut env)?;
+        let list = info.spec.conversation_protocols.clone();
+        let offer = offer.map(|offer| offer.id);
+        let id = component.id().clone();
+        let invite = self.invite(conversation, &id, created.parameters, offer, list, own, now);
+        let mut env = Env {
+            now,
+            random: &mut *self.random,
+            records: &EmptyRecords,
+        };
+        let sealed = handshake.seal(&invite, &mut env)?;
+        for point in info
+            .spec
+            .points
+            .iter()
+            .filter(|point| self.components.reaches(point))
+        {
+            self.encode(point, &sealed.frame)?;
+        }
+        let name = info.spec.display_name;
+        let instance = self.start(
+            conversation,
+            id,
+            info.owner,
+            name,
+            created.conversation,
+            now,
+        );
+        self.send_invite(instance, PeerId(0), &info.spec.points, &sealed, now)?;
+        self.settle(now);
+        Ok(conversation)
+    }
+
+    /// Begins a conversation without a peer: a group of one, or a channel.
+    ///
+    /// # Errors
+    /// Those of the conversation protocol.
+    pub fn create(
+        &mut self,
+        protocol: &ProtocolId,
+        parameters: Bytes,
+        now: Timestamp,
+    ) -> Result<ConversationId> {
+        let component = self.conversation_protocol(protocol)?;
+        let setup = self.lone_setup(parameters);
+        let conversation = setup.conversation;
+        let mut env = Env {
+            now,
+            random: &mut *self.random,
+            records: &EmptyRecords,
+        };
+        let machine = component.create(setup, &mut env)?.conversation;
+        self.start(
+            conversation,
+            protocol.clone(),
+            None,
+            String::new(),
+            machine,
+            now,
+        );
+        self.settle(now);
+        Ok(conversation)
+    }
+
+    /// Joins a conversation by parameters that the application has, without an
+    /// invite: a public channel.
+    ///
+    /// # Errors
+    /// Those of the conversation protocol.
+    pub fn join(
+        &mut self,
+        protocol: &ProtocolId,
+        parameters: Bytes,
+        now: Timestamp,
+    ) -> Result<ConversationId> {
+        let component = self.conversation_protocol(protocol)?;
+        let setup = self.lone_setup(parameters);
+        let conversation = setup.conversation;
+        let mut env = Env {
+            now,
+            random: &mut *self.random,
+            records: &EmptyRecords,
+        };
+        let machine = component.join(setup, &mut env)?;
+        self.start(
+            conversation,
+            protocol.clone(),
+            None,
+            String::new(),
+            machine,
+            now,
+        );
+        self.settle(now);
+        Ok(conversation)
+    }
+
+    fn lone_setup(&mut self, parameters: Bytes) -> Setup {
+        Setup {
+            conversation: ConversationId::random(&mut *self.random),
+            identity: self.profile.identity.clone(),
+            peer: None,
+            exported: None,
+            offer_secret: None,
+            parameters,
+            points: self.components.fresh_points(&[], &mut *self.random),
+            arrived_at: None,
+        }
+    }
+
+    /// Proposes the owner of a bundle as a further member of a conversation,
+    /// which invites them when it is ready to.
+    ///
+    /// # Errors
+    /// `Unsupported` if no initialization is common, those of the initialization
+    /// for the bundle and of the conversation for the candidate.
+    pub fn add_member(
+        &mut self,
+        conversation: ConversationId,
+        bundles: &BundleSet,
+        now: Timestamp,
+    ) -> Result<()> {
+        let instance = self.instance(conversation)?;
+        let (initialization, bundle) = self.choose_initialization(bundles)?;
+        let info = initialization.read(&*self.profile.identity, bundle, now)?;
+        let protocol = self.conversations[&instance].protocol.clone();
+        let peer = PeerId(self.next_number("next_peer")?);
+        let candidate = wire::Candidate {
+            initialization: initialization.id().as_str().to_owned(),
+            bundle: bundle.clone(),
+        };
+        let points = info
+            .spec
+            .points
+            .iter()
+            .map(|p| self.components.point_info(p))
+            .collect();
+        let offer = info
+            .spec
+            .offers
+            .into_iter()
+            .find(|offer| offer.protocol == protocol);
+        let candidate_input = Input::Candidate(Peer {
+            id: peer,
+            participant: info.owner,
+            offer,
+            points,
+        });
+        self.input(instance, candidate_input, now)?;
+        let key = records::peer_key(instance, peer);
+        self.overlay
+            .put(CANDIDATES, key, records::write(&candidate));
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Ends a conversation, as its protocol does.
+    ///
+    /// # Errors
+    /// `Misuse` if there is no such conversation; those of the protocol.
+    pub fn close(&mut self, conversation: ConversationId, now: Timestamp) -> Result<()> {
+        let instance = self.instance(conversation)?;
+        self.input(instance, Input::Close, now)?;
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Takes a conversation in and applies what it put out so far.
+    pub(super) fn start(
+        &mut self,
+        id: ConversationId,
+        protocol: ProtocolId,
+        participant: Option<ParticipantId>,
+        name: String,
+        machine: Box<dyn Conversation>,
+        now: Timestamp,
+    ) -> InstanceId {
+        let instance = InstanceId(self.next_instance);
+        self.next_instance += 1;
+        self.overlay.put(
+            META,
+            "next_instance",
+            records::number_key(self.next_instance),
+        );
+        let record = wire::Conversation {
+            id: Bytes::copy_from_slice(id.as_bytes()),
+            protocol: protocol.as_str().to_owned(),
+            participant: participant
+                .as_ref()
+                .map(ParticipantId::to_bytes)
+                .unwrap_or_default(),
+            name: name.clone(),
+            created_at: now.0,
+        };
+        self.overlay.put(
+            CONVERSATIONS,
+            records::number_key(instance.0),
+            records::write(&record),
+        );
+        let kind = EventKind::Started {
+            conversation: id,
+            from: participant.clone(),
+            name: name.clone(),
+            protocol: protocol.clone(),
+        };
+        self.log(&kind, now);
+        self.insert(instance, id, protocol, participant, name, machine);
+        self.drain(instance, now);
+        instance
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        instance: InstanceId,
+        id: ConversationId,
+        protocol: ProtocolId,
+        participant: Option<ParticipantId>,
+        name: String,
+        machine: Box<dyn Conversation>,
+    ) {
+        let namespace = records::instance_namespace(instance);
+        let found = Instance {
+            id,
+            protocol,
+            participant,
+            name,
+            machine,
+            namespace,
+            wake: None,
+        };
+        self.conversations.insert(instance, found);
+        self.by_id.insert(id, instance);
+    }
+
+    /// Applies all outputs of an inbox.
+    pub(super) fn drain_inbox(&mut self, index: usize, now: Timestamp) {
+        let reception = &mut self.inboxes[index];
+        let namespace = records::inbox_namespace(&reception.id);
+        let outputs: Vec<_> = std::iter::from_fn(|| reception.inbox.poll_output()).collect();
+        for output in outputs {
+            match output {
+                InboxOutput::Listen(point) => self.listen(&point, |l| {
+                    l.inboxes.insert(index);
+                }),
+                InboxOutput::Unlisten(point) => self.unlisten(&point, |l| {
+                    l.inboxes.remove(&index);
+                }),
+                InboxOutput::Record(change) => self.overlay.apply(namespace.clone(), change),
+                InboxOutput::WakeAt(at) => {
+                    let before = self.inboxes[index].wake.replace(at.max(now));
+                    self.set_wake(before, at.max(now), Wake::Inbox(index));
+                }
+                _ => self.counters.add("unsupported.output"),
+            }
+        }
+    }
+
+    pub(super) fn wake_inbox(&mut self, index: usize, now: Timestamp) {
+        self.inboxes[index].wake = None;
+        let _ = self.with_inbox(index, now, |inbox, env| {
+            inbox.handle_time(env);
+            Ok(())
+        });
+        self.drain_inbox(index, now);
+    }
+
+    fn choose_initialization<'a>(
+        &self,
+        bundles: &'a BundleSet,
+    ) -> Result<(Arc<dyn InitializationProtocol>, &'a Bytes)> {
+        let both = |component: &Arc<dyn InitializationProtocol>| {
+            bundles
+                .bundle(component.id())
+                .map(|bundle| (component.clone(), bundle))
+        };
+        self.components
+            .initializations
+            .iter()
+            .find_map(both)
+            .ok_or_else(|| {
+                let theirs: Vec<_> = bundles.iter().map(|(id, _)| id.as_str()).collect();
+                Error::unsupported(format!(
+                    "this client has none of the owner's initialization protocols: {}",
+                    theirs.join(", ")
+                ))
+            })
+    }
+
+    fn choose_conversation(
+        &self,
+        info: &BundleInfo,
+        protocol: Option<&ProtocolId>,
+    ) -> Result<Arc<dyn ConversationProtocol>> {
+        if let Some(protocol) = protocol {
+            return self.conversation_protocol(protocol);
+        }
+        let theirs = &info.spec.conversation_protocols;
+        let both = |c: &&Arc<dyn ConversationProtocol>| theirs.contains(c.id());
+        self.components
+            .conversations
+            .iter()
+            .find(both)
+            .cloned()
+            .ok_or_else(|| {
+                let theirs: Vec<_> = theirs.iter().map(ProtocolId::as_str).collect();
+                Error::unsupported(format!(
+                    "this client has none of the owner's conversation protocols: {}",
+                    theirs.join(", ")
+                ))
+            })
+    }
+
+    fn conversation_protocol(&self, id: &ProtocolId) -> Result<Arc<dyn ConversationProtocol>> {
+        let missing = || Error::unsupported(format!("this client does not have {id}"));
+        self.components
+            .conversation(id)
+            .cloned()
+            .ok_or_else(missing)
+    }
+
+    pub(super) fn initialization(
+        &self,
+        id: &ProtocolId,
+    ) -> Result<Arc<dyn InitializationProtocol>> {
+        let missing = || Error::unsupported(format!("this client does not have {id}"));
+        let mut all = self.components.initializations.iter();
+        all.find(|component| component.id() == id)
+            .cloned()
+            .ok_or_else(missing)
+    }
+
+    fn next_number(&mut self, name: &'static str) -> Result<u64> {
+        let last = self.overlay.get(META, name.as_bytes())?;
+        let next = last.map_or(Ok(1), |last| records::read_number(&last))?;
+        self.overlay.put(META, name, records::number_key(next + 1));
+        Ok(next)
+    }
+}
+
+fn services(info: &BundleInfo) -> String {
+    let mut all: Vec<_> = info
+        .spec
+        .points
+        .iter()
+        .map(|p| p.locator.to_string())
+        .collect();
+    all.sort();
+    all.dedup();
+    all.join(", ")
+}

@@ -1,0 +1,367 @@
+//! Invites: sent until answered, opened, kept, accepted, declined.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use cf_core::{
+    ConversationId, DeliveryPoint, Error, InstanceId, Invite, InviteId, Offer, OfferId, Opened,
+    OutgoingInvite, Peer, PeerId, ProtocolId, Recognized, Result, Scan, SealedInvite, Secret,
+    Setup, Timestamp,
+};
+
+use super::outbox::{read_destinations, write_destinations};
+use super::{Driver, Wake};
+use crate::event::EventKind;
+use crate::records::{self, CANDIDATES, INVITES, OFFERS, REQUESTS, wire};
+
+/// How long an invite is sent again: 14 days.
+pub const INVITE_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// The most requests that wait for the user.
+pub const MAX_REQUESTS: usize = 1024;
+/// The pause before an invite is sent again; doubles up to six hours.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
+
+// ---- the sender's side -------------------------------------------------------
+
+impl Driver {
+    /// Publishes an invite, and again until the peer has answered.
+    pub(super) fn send_invite(
+        &mut self,
+        instance: InstanceId,
+        peer: PeerId,
+        points: &[DeliveryPoint],
+        sealed: &SealedInvite,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut destinations = Vec::new();
+        for point in points.iter().filter(|point| self.components.reaches(point)) {
+            destinations.push((point.clone(), self.encode(point, &sealed.frame)?));
+        }
+        let record = wire::PendingInvite {
+            destinations: write_destinations(&destinations),
+            next_at: now.after(FIRST_PAUSE).0,
+            attempts: 1,
+            expires_at: now.after(INVITE_LIFETIME).0,
+        };
+        self.put_invite(instance, peer, &record);
+        for destination in destinations {
+            self.put_outgoing(None, vec![destination], None);
+        }
+        Ok(())
+    }
+
+    fn put_invite(&mut self, instance: InstanceId, peer: PeerId, record: &wire::PendingInvite) {
+        self.overlay.put(
+            INVITES,
+            records::peer_key(instance, peer),
+            records::write(record),
+        );
+        self.wakes
+            .insert((Timestamp(record.next_at), Wake::Invite(instance, peer)));
+    }
+
+    pub(super) fn resend_invite(&mut self, instance: InstanceId, peer: PeerId, now: Timestamp) {
+        let key = records::peer_key(instance, peer);
+        let Ok(Some(value)) = self.overlay.get(INVITES, &key) else {
+            return;
+        };
+        let Ok(mut record) = records::read::<wire::PendingInvite>(&value) else {
+            return;
+        };
+        if record.expires_at <= now.0 {
+            self.overlay.delete(INVITES, key);
+            if let Some(conversation) = self.conversations.get(&instance).map(|found| found.id) {
+                self.log(&EventKind::InviteExpired { conversation }, now);
+            }
+            return;
+        }
+        let Ok(destinations) = read_destinations(&record.destinations) else {
+            return;
+        };
+        let pause = FIRST_PAUSE
+            .saturating_mul(1 << record.attempts.min(16))
+            .min(LONGEST_PAUSE);
+        record.attempts += 1;
+        record.next_at = now.after(pause).0;
+        self.put_invite(instance, peer, &record);
+        for destination in destinations {
+            self.put_outgoing(None, vec![destination], None);
+        }
+        self.counters.add("resent.invite");
+    }
+
+    pub(super) fn restore_invites(&mut self) -> Result<()> {
+        for (key, value) in self.overlay.scan(INVITES, &Scan::prefix(""))? {
+            let (instance, peer) = records::read_pair(&key)?;
+            let record: wire::PendingInvite = records::read(&value)?;
+            self.wakes
+                .insert((Timestamp(record.next_at), Wake::Invite(instance, peer)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn invite_answered(&mut self, instance: InstanceId, peer: PeerId, now: Timestamp) {
+        let key = records::peer_key(instance, peer);
+        let pending = self.overlay.get(INVITES, &key).ok().flatten().is_some();
+        if let (true, Some(found)) = (pending, self.conversations.get(&instance)) {
+            let conversation = found.id;
+            self.overlay.delete(INVITES, key.clone());
+            self.overlay.delete(CANDIDATES, key);
+            self.log(&EventKind::Answered { conversation }, now);
+        }
+    }
+
+    /// Sends the invite that a conversation asked for, by the initialization
+    /// that the candidate's bundle names.
+    pub(super) fn invite_member(
+        &mut self,
+        instance: InstanceId,
+        invite: OutgoingInvite,
+        now: Timestamp,
+    ) {
+        if let Err(error) = self.try_invite_member(instance, invite, now) {
+            self.rejected("failed.invite", &error);
+        }
+    }
+
+    fn try_invite_member(
+        &mut self,
+        instance: InstanceId,
+        invite: OutgoingInvite,
+        now: Timestamp,
+    ) -> Result<()> {
+        let key = records::peer_key(instance, invite.peer);
+        let candidate = self.overlay.get(CANDIDATES, &key)?;
+        let candidate: wire::Candidate = match candidate {
+            Some(value) => records::read(&value)?,
+            None => return Err(Error::misuse("invite only peers that came as candidates")),
+        };
+        let found = self
+            .conversations
+            .get(&instance)
+            .ok_or_else(records::damaged)?;
+        let (conversation, protocol) = (found.id, found.protocol.clone());
+        let initialization = ProtocolId::parse(&candidate.initialization)?;
+        let initialization = self.initialization(&initialization)?;
+        let identity = self.profile.identity.clone();
+        let info = initialization.read(&*identity, &candidate.bundle, now)?;
+        let offer = info
+            .spec
+            .offers
+            .iter()
+            .find(|offer| offer.protocol == protocol)
+            .cloned();
+        let handshake = {
+            let mut env = cf_core::Env {
+                now,
+                random: &mut *self.random,
+                records: &cf_core::EmptyRecords,
+            };
+            initialization.initiate(&identity, &candidate.bundle, conversation, &mut env)?
+        };
+        let body = self.invite(
+            conversation,
+            &protocol,
+            invite.parameters,
+            offer.map(|offer| offer.id),
+            info.spec.conversation_protocols,
+            Vec::new(),
+            now,
+        );
+        let mut env = cf_core::Env {
+            now,
+            random: &mut *self.random,
+            records: &cf_core::EmptyRecords,
+        };
+        let sealed = handshake.seal(&body, &mut env)?;
+        self.send_invite(instance, invite.peer, &info.spec.points, &sealed, now)
+    }
+
+    /// Writes an invite in this client's name.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn invite(
+        &mut self,
+        conversation: ConversationId,
+        protocol: &ProtocolId,
+        parameters: Bytes,
+        offer: Option<OfferId>,
+        chosen_from: Vec<ProtocolId>,
+        points: Vec<DeliveryPoint>,
+        now: Timestamp,
+    ) -> Invite {
+        let specification = self
+            .components
+            .conversation(protocol)
+            .map(|c| c.specification());
+        Invite {
+            id: InviteId::random(&mut *self.random),
+            conversation,
+            conversation_protocol: protocol.clone(),
+            specification: specification.unwrap_or_default().to_owned(),
+            parameters,
+            offer,
+            chosen_from,
+            points,
+            offers: Vec::new(),
+            sent_at: now,
+            display_name: self.profile.display_name.clone(),
+        }
+    }
+}
+
+// ---- the recipient's side ------------------------------------------------------
+
+impl Driver {
+    /// Opens an invite and keeps it until the user decides. Nothing is told to
+    /// the sender.
+    pub(super) fn open_invite(&mut self, index: usize, recognized: Recognized, now: Timestamp) {
+        let waiting = self
+            .overlay
+            .scan(REQUESTS, &Scan::prefix(""))
+            .map_or(0, |all| all.len());
+        if waiting >= MAX_REQUESTS {
+            return self.counters.add("bounded.request");
+        }
+        let opened = self.with_inbox(index, now, |inbox, env| inbox.open(recognized, env));
+        self.drain_inbox(index, now);
+        let invitation = match opened {
+            Ok(Opened::New(invitation)) => invitation,
+            Ok(Opened::Repeated) => return self.counters.add("repeated.invite"),
+            Err(error) => return self.rejected("rejected.invite", &error),
+        };
+        if self.by_id.contains_key(&invitation.invite.conversation) {
+            return self.counters.add("rejected.conversation");
+        }
+        let initialization = self.inboxes[index].id.clone();
+        let protocol = &invitation.invite.conversation_protocol;
+        let supported = self.components.conversation(protocol).is_some();
+        let request = records::request(&initialization, &invitation, supported);
+        let id = invitation.invite.id;
+        if self
+            .overlay
+            .get(REQUESTS, id.as_bytes())
+            .ok()
+            .flatten()
+            .is_some()
+        {
+            return self.counters.add("repeated.invite");
+        }
+        self.put_request(&request, now);
+    }
+
+    pub(super) fn put_request(&mut self, request: &wire::Request, now: Timestamp) {
+        self.overlay
+            .put(REQUESTS, request.id.clone(), records::write(request));
+        if let Ok(request) = request.public() {
+            self.log(&EventKind::Request(request), now);
+        }
+    }
+
+    /// Accepts a request: joins its conversation. What came for it meanwhile
+    /// follows.
+    ///
+    /// # Errors
+    /// `Misuse` if there is no such request, `Unsupported` if its component is
+    /// missing (it stays), else those of the conversation protocol.
+    pub fn accept(&mut self, id: InviteId, now: Timestamp) -> Result<ConversationId> {
+        let request = self.request(id)?;
+        let invitation = request.invitation()?;
+        let invite = &invitation.invite;
+        let protocol = invite.conversation_protocol.clone();
+        let component = self
+            .components
+            .conversation(&protocol)
+            .cloned()
+            .ok_or_else(|| {
+                Error::unsupported(format!(
+                    "this client does not have {protocol}; its specification: {}",
+                    request.specification
+                ))
+            })?;
+        let participant = invitation.from.clone();
+        let offer_secret = self.use_offer(&protocol, invite.offer)?;
+        let points = self
+            .components
+            .fresh_points(&invite.points, &mut *self.random);
+        let setup = Setup {
+            conversation: invite.conversation,
+            identity: self.profile.identity.clone(),
+            peer: Some(Peer {
+                id: PeerId(0),
+                participant: participant.clone(),
+                offer: invite
+                    .offers
+                    .iter()
+                    .find(|o: &&Offer| o.protocol == protocol)
+                    .cloned(),
+                points: invite
+                    .points
+                    .iter()
+                    .map(|p| self.components.point_info(p))
+                    .collect(),
+            }),
+            exported: Some(invitation.exported.clone()),
+            offer_secret,
+            parameters: invite.parameters.clone(),
+            points,
+            arrived_at: Some(self.components.point_info(&invitation.point)),
+        };
+        let name = invite.display_name.clone();
+        let conversation = invite.conversation;
+        let mut env = cf_core::Env {
+            now,
+            random: &mut *self.random,
+            records: &cf_core::EmptyRecords,
+        };
+        let machine = component.join(setup, &mut env)?;
+        if let Some(offer) = invite.offer {
+            self.spend_offer(&protocol, offer)?;
+        }
+        self.overlay.delete(REQUESTS, id.as_bytes().to_vec());
+        self.start(conversation, protocol, participant, name, machine, now);
+        self.settle(now);
+        Ok(conversation)
+    }
+
+    /// Declines a request: it is forgotten, and the sender learns nothing.
+    ///
+    /// # Errors
+    /// `Misuse` if there is no such request.
+    pub fn decline(&mut self, id: InviteId) -> Result<()> {
+        self.request(id)?;
+        self.overlay.delete(REQUESTS, id.as_bytes().to_vec());
+        Ok(())
+    }
+
+    fn request(&self, id: InviteId) -> Result<wire::Request> {
+        match self.overlay.get(REQUESTS, id.as_bytes())? {
+            Some(value) => records::read(&value),
+            None => Err(Error::misuse("there is no request with this id")),
+        }
+    }
+
+    fn use_offer(&self, protocol: &ProtocolId, id: Option<OfferId>) -> Result<Option<Secret>> {
+        let Some(id) = id else { return Ok(None) };
+        match self
+            .overlay
+            .get(OFFERS, &records::offer_key(protocol, id))?
+        {
+            Some(value) => {
+                let record: wire::OfferSecret = records::read(&value)?;
+                Ok(Some(Secret::from(&record.secret[..])))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn spend_offer(&mut self, protocol: &ProtocolId, id: OfferId) -> Result<()> {
+        let key = records::offer_key(protocol, id);
+        if let Some(value) = self.overlay.get(OFFERS, &key)?
+            && records::read::<wire::OfferSecret>(&value)?.one_time
+        {
+            self.overlay.delete(OFFERS, key);
+        }
+        Ok(())
+    }
+}

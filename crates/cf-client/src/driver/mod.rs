@@ -1,0 +1,380 @@
+//! The driver: carries values from one component to the next. Synchronous, and
+//! without I/O other than reading the store; [`crate::shell`] moves what it
+//! puts out, and a simulator can do the same.
+//!
+//! `way` shows the way of a message from top to bottom; the other files are
+//! what it passes by.
+
+mod contact;
+mod invites;
+mod outbox;
+mod parked;
+mod restore;
+mod way;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cf_core::{
+    Batch, ContentId, ContentState, Conversation, ConversationId, Cursor, DeliveryAddress,
+    DeliveryPoint, Env, Inbox, InstanceId, Locator, ParticipantId, ProtocolId, PublishRequest,
+    Random, Result, Router, Scan, Start, Store, Timestamp,
+};
+
+use crate::components::{Components, Counters, Profile};
+use crate::event::{Event, EventKind, Request};
+use crate::overlay::{InstanceRecords, Overlay};
+use crate::records::{self, EVENTS, META, REQUESTS, STATES};
+
+/// What bounds a driver.
+pub mod limits {
+    pub use super::invites::{INVITE_LIFETIME, MAX_REQUESTS};
+    pub use super::parked::{MAX_PARKED, MAX_PARKED_BYTES, PARKED_FOR, SEARCH_RATE};
+    pub use super::way::SEARCH_BUDGET;
+}
+
+pub use contact::LinkOptions;
+use outbox::Outbox;
+use parked::Parked;
+
+/// The synchronous core of a client.
+///
+/// Every method that takes a time is one input. After each, the caller takes
+/// the [`Commit`], makes it durable, and only then carries out its effects: the
+/// crash rule. Commits may be made durable together, in order.
+pub struct Driver {
+    components: Arc<Components>,
+    profile: Profile,
+    random: Box<dyn Random>,
+    overlay: Overlay,
+    effects: Vec<Effect>,
+    counters: Counters,
+
+    routers: HashMap<ProtocolId, Box<dyn Router>>,
+    points: BTreeMap<(Locator, DeliveryAddress), Listeners>,
+    inboxes: Vec<Reception>,
+    conversations: HashMap<InstanceId, Instance>,
+    by_id: HashMap<ConversationId, InstanceId>,
+
+    outbox: Outbox,
+    parked: Parked,
+    wakes: BTreeSet<(Timestamp, Wake)>,
+    work: VecDeque<Work>,
+    next_instance: u64,
+    next_event: u64,
+}
+
+/// What must become durable, and what may happen only then.
+#[derive(Debug)]
+pub struct Commit {
+    /// Its number, for [`Driver::committed`].
+    pub number: u64,
+    /// The changes, applied together.
+    pub batch: Batch,
+    /// What to do afterwards.
+    pub effects: Vec<Effect>,
+}
+
+/// Something that the world sees.
+#[derive(Debug)]
+pub enum Effect {
+    /// Subscribe to an address.
+    Subscribe {
+        /// On which service.
+        locator: Locator,
+        /// Which.
+        address: DeliveryAddress,
+        /// From where.
+        start: Start,
+    },
+    /// Unsubscribe from an address.
+    Unsubscribe {
+        /// On which service.
+        locator: Locator,
+        /// Which.
+        address: DeliveryAddress,
+    },
+    /// Let the service forget.
+    Acknowledge {
+        /// Which service.
+        locator: Locator,
+        /// At which address.
+        address: DeliveryAddress,
+        /// Up to where.
+        cursor: Cursor,
+    },
+    /// Publish, and give the outcome to [`Driver::published`].
+    Publish {
+        /// Names the entry of the outbox.
+        entry: u64,
+        /// On which service.
+        locator: Locator,
+        /// What.
+        request: PublishRequest,
+    },
+    /// The event log has grown up to this number.
+    Tell(u64),
+}
+
+/// Who listens at an address, and how payloads there may be framed.
+#[derive(Default)]
+struct Listeners {
+    framings: BTreeSet<ProtocolId>,
+    instances: BTreeSet<InstanceId>,
+    inboxes: BTreeSet<usize>,
+    budget: parked::SearchBudget,
+}
+
+/// An initialization protocol's inbox.
+struct Reception {
+    id: ProtocolId,
+    inbox: Box<dyn Inbox>,
+    wake: Option<Timestamp>,
+}
+
+/// A conversation in memory.
+struct Instance {
+    id: ConversationId,
+    protocol: ProtocolId,
+    participant: Option<ParticipantId>,
+    name: String,
+    machine: Box<dyn Conversation>,
+    namespace: Bytes,
+    wake: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wake {
+    Conversation(InstanceId),
+    Inbox(usize),
+    Outgoing(u64),
+    Invite(InstanceId, cf_core::PeerId),
+}
+
+/// What an input left to do within the same commit.
+enum Work {
+    /// A parked payload whose tag is expected now.
+    Parked(u64),
+    /// A publish that can never succeed, to be told to its instance.
+    Refused(
+        InstanceId,
+        cf_core::PublishId,
+        DeliveryPoint,
+        cf_core::Error,
+    ),
+    /// A member that a conversation wants to invite.
+    Invite(InstanceId, cf_core::OutgoingInvite),
+}
+
+/// A conversation, as an application sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationInfo {
+    /// Its id.
+    pub id: ConversationId,
+    /// Its protocol.
+    pub protocol: ProtocolId,
+    /// The other side; `None` without identity or with more than one.
+    pub participant: Option<ParticipantId>,
+    /// The name that the other side claims.
+    pub name: String,
+}
+
+impl Driver {
+    /// What the last input changed; `None` if it changed nothing.
+    pub fn take_commit(&mut self) -> Option<Commit> {
+        let (number, batch) = self.overlay.take();
+        let effects = std::mem::take(&mut self.effects);
+        (!batch.is_empty() || !effects.is_empty()).then_some(Commit {
+            number,
+            batch,
+            effects,
+        })
+    }
+
+    /// Everything up to this commit is durable.
+    pub fn committed(&mut self, number: u64) {
+        self.overlay.committed(number);
+    }
+
+    /// When [`Driver::handle_time`] is wanted next.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// Does what is due.
+    pub fn handle_time(&mut self, now: Timestamp) {
+        let mut due = Vec::new();
+        while self.next_wake().is_some_and(|at| at <= now) {
+            due.extend(self.wakes.pop_first().map(|(_, wake)| wake));
+        }
+        for wake in due {
+            match wake {
+                Wake::Conversation(instance) => self.wake_conversation(instance, now),
+                Wake::Inbox(index) => self.wake_inbox(index, now),
+                Wake::Outgoing(entry) => self.publish_again(entry),
+                Wake::Invite(instance, peer) => self.resend_invite(instance, peer, now),
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The conversations, in the order of their ids.
+    pub fn conversations(&self) -> Vec<ConversationInfo> {
+        let info = |instance: &Instance| ConversationInfo {
+            id: instance.id,
+            protocol: instance.protocol.clone(),
+            participant: instance.participant.clone(),
+            name: instance.name.clone(),
+        };
+        let mut all: Vec<_> = self.conversations.values().map(info).collect();
+        all.sort_by_key(|conversation| conversation.id);
+        all
+    }
+
+    /// The invites that wait for the user, or for a component.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn requests(&self) -> Result<Vec<Request>> {
+        let all = self.overlay.scan(REQUESTS, &Scan::prefix(""))?;
+        all.iter()
+            .map(|(_, value)| records::read::<records::wire::Request>(value)?.public())
+            .collect()
+    }
+
+    /// The state of a content that was sent here; `None` if it never was.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn state(
+        &self,
+        conversation: ConversationId,
+        id: &ContentId,
+    ) -> Result<Option<ContentState>> {
+        match self
+            .overlay
+            .get(STATES, &records::state_key(conversation, id))?
+        {
+            Some(value) => {
+                let state = value.first().copied().unwrap_or_default();
+                records::read_state(u32::from(state)).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Confirms all events up to a number: they are not told again after a restart.
+    ///
+    /// # Errors
+    /// `Misuse` for a number that no event has; those of the store.
+    pub fn confirm(&mut self, seq: u64) -> Result<()> {
+        if seq >= self.next_event {
+            return Err(cf_core::Error::misuse(
+                "confirm only numbers of events that you were told",
+            ));
+        }
+        if confirmed(&self.overlay)? < seq {
+            self.overlay
+                .put(META, "confirmed", records::number_key(seq));
+        }
+        Ok(())
+    }
+
+    /// How often each thing happened since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How many payloads wait: to be published, and for somebody to expect them.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.outbox.len(), self.parked.len())
+    }
+
+    fn log(&mut self, kind: &EventKind, now: Timestamp) {
+        let seq = self.next_event;
+        self.next_event += 1;
+        self.overlay.put(
+            EVENTS,
+            records::number_key(seq),
+            records::write_event(now, kind),
+        );
+        self.effects.push(Effect::Tell(seq));
+    }
+
+    /// Calls a conversation with what it needs.
+    fn with_conversation<T>(
+        &mut self,
+        instance: InstanceId,
+        now: Timestamp,
+        call: impl FnOnce(&mut dyn Conversation, &mut Env<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let Some(found) = self.conversations.get_mut(&instance) else {
+            return Err(cf_core::Error::misuse("there is no such conversation"));
+        };
+        let view = InstanceRecords {
+            overlay: &self.overlay,
+            namespace: &found.namespace,
+        };
+        let mut env = Env {
+            now,
+            random: &mut *self.random,
+            records: &view,
+        };
+        call(&mut *found.machine, &mut env)
+    }
+
+    /// Calls an inbox with what it needs.
+    fn with_inbox<T>(
+        &mut self,
+        index: usize,
+        now: Timestamp,
+        call: impl FnOnce(&mut dyn Inbox, &mut Env<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let reception = &mut self.inboxes[index];
+        let namespace = records::inbox_namespace(&reception.id);
+        let view = InstanceRecords {
+            overlay: &self.overlay,
+            namespace: &namespace,
+        };
+        let mut env = Env {
+            now,
+            random: &mut *self.random,
+            records: &view,
+        };
+        call(&mut *reception.inbox, &mut env)
+    }
+}
+
+/// The events after a number, at most `limit`, from what is durable.
+///
+/// # Errors
+/// Those of the store.
+pub fn events_after(store: &dyn Store, seq: u64, limit: usize) -> Result<Vec<Event>> {
+    let scan = Scan {
+        beyond: Some(records::number_key(seq)),
+        limit,
+        ..Scan::prefix("")
+    };
+    let found = store.scan(EVENTS, &scan)?;
+    found
+        .iter()
+        .map(|(key, value)| records::read_event(records::read_number(key)?, value))
+        .collect()
+}
+
+/// The number up to which the application has confirmed events.
+///
+/// # Errors
+/// Those of the store.
+pub fn confirmed_events(store: &dyn Store) -> Result<u64> {
+    read_meta(store.get(META, b"confirmed")?)
+}
+
+fn confirmed(overlay: &Overlay) -> Result<u64> {
+    read_meta(overlay.get(META, b"confirmed")?)
+}
+
+fn read_meta(value: Option<Bytes>) -> Result<u64> {
+    value.map_or(Ok(0), |value| records::read_number(&value))
+}

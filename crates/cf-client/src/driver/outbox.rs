@@ -1,0 +1,263 @@
+//! The outbox: payloads that are to be published, from the commit that decided
+//! it until the service's answer is committed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cf_core::{
+    Condition, Cursor, DeliveryPoint, Error, Input, InstanceId, Outcome, PayloadId, Publish,
+    PublishId, PublishRequest, Result, Spread, Timestamp,
+};
+
+use super::{Driver, Effect, Wake, Work};
+use crate::records::{self, OUTBOX, wire};
+
+/// The pause before a payload is published again; doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Payloads on their way to a service.
+#[derive(Default)]
+pub(super) struct Outbox {
+    entries: BTreeMap<u64, Entry>,
+    publishing: HashMap<(InstanceId, PublishId), u32>,
+    next: u64,
+}
+
+pub(super) struct Entry {
+    /// Who wants to know the outcome.
+    instance: Option<(InstanceId, PublishId)>,
+    destinations: Vec<(DeliveryPoint, Bytes)>,
+    condition: Option<Condition>,
+    id: PayloadId,
+    attempts: u32,
+}
+
+impl Outbox {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn insert(&mut self, key: u64, entry: Entry) {
+        if let Some(publish) = entry.instance {
+            *self.publishing.entry(publish).or_default() += 1;
+        }
+        self.next = self.next.max(key + 1);
+        self.entries.insert(key, entry);
+    }
+
+    fn remove(&mut self, key: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&key)?;
+        if let Some(publish) = entry.instance
+            && let Some(count) = self.publishing.get_mut(&publish)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.publishing.remove(&publish);
+            }
+        }
+        Some(entry)
+    }
+
+    pub(super) fn keys(&self) -> Vec<u64> {
+        self.entries.keys().copied().collect()
+    }
+}
+
+impl Driver {
+    /// Puts a conversation's frame into the outbox.
+    pub(super) fn enqueue(&mut self, instance: InstanceId, publish: Publish) {
+        let Publish {
+            id,
+            points,
+            spread,
+            condition,
+            frame,
+            ..
+        } = publish;
+        if self.outbox.publishing.contains_key(&(instance, id)) {
+            return;
+        }
+        let mut destinations = Vec::new();
+        for point in points {
+            match self.encode(&point, &frame) {
+                Ok(payload) => destinations.push((point, payload)),
+                Err(error) => {
+                    self.work
+                        .push_back(Work::Refused(instance, id, point, error));
+                }
+            }
+        }
+        let publish = Some((instance, id));
+        match spread {
+            Spread::First if !destinations.is_empty() => {
+                self.put_outgoing(publish, destinations, condition);
+            }
+            _ => destinations.into_iter().for_each(|destination| {
+                self.put_outgoing(publish, vec![destination], condition.clone());
+            }),
+        }
+    }
+
+    /// Encodes a frame for a point, under the limit of its service.
+    pub(super) fn encode(&self, point: &DeliveryPoint, frame: &cf_core::Frame) -> Result<Bytes> {
+        let framing = self
+            .components
+            .framing(&point.framing)
+            .ok_or_else(|| Error::unsupported("this client does not have the point's framing"))?;
+        let limit = match self.components.service(&point.locator) {
+            Some(service) => service.capabilities().max_payload_len,
+            None => {
+                let message = format!("this client is not connected to {}", point.locator);
+                return Err(Error::unsupported(message));
+            }
+        };
+        framing.encode(frame, limit)
+    }
+
+    /// Puts a payload into the outbox: published once this commit is durable.
+    pub(super) fn put_outgoing(
+        &mut self,
+        instance: Option<(InstanceId, PublishId)>,
+        destinations: Vec<(DeliveryPoint, Bytes)>,
+        condition: Option<Condition>,
+    ) {
+        let key = self.outbox.next;
+        let id = PayloadId::random(&mut *self.random);
+        let entry = Entry {
+            instance,
+            destinations,
+            condition,
+            id,
+            attempts: 0,
+        };
+        self.overlay
+            .put(OUTBOX, records::number_key(key), write(&entry));
+        self.outbox.insert(key, entry);
+        self.publish_again(key);
+    }
+
+    /// Asks for the publish of an entry.
+    pub(super) fn publish_again(&mut self, key: u64) {
+        let Some(entry) = self.outbox.entries.get(&key) else {
+            return;
+        };
+        let alternative = entry.attempts as usize % entry.destinations.len().max(1);
+        let Some((point, payload)) = entry.destinations.get(alternative) else {
+            return;
+        };
+        self.effects.push(Effect::Publish {
+            entry: key,
+            locator: point.locator.clone(),
+            request: PublishRequest {
+                address: point.address.clone(),
+                payload: payload.clone(),
+                condition: entry.condition.clone(),
+                id: Some(entry.id),
+            },
+        });
+    }
+
+    /// Takes the outcome of an [`Effect::Publish`].
+    pub fn published(&mut self, key: u64, outcome: Outcome, now: Timestamp) {
+        let Some(entry) = self.outbox.entries.get_mut(&key) else {
+            return;
+        };
+        let alternatives = entry.destinations.len();
+        let alternative = entry.attempts as usize % alternatives.max(1);
+        let again = match &outcome {
+            Outcome::Queued | Outcome::Unavailable(_) => true,
+            Outcome::Unknown(_) => entry.condition.is_none(),
+            Outcome::Refused(_) if alternatives > 1 => {
+                entry.destinations.remove(alternative);
+                true
+            }
+            _ => false,
+        };
+        if again {
+            entry.attempts = entry.attempts.saturating_add(1);
+            let pause = FIRST_PAUSE
+                .saturating_mul(1 << entry.attempts.min(12))
+                .min(LONGEST_PAUSE);
+            self.wakes.insert((now.after(pause), Wake::Outgoing(key)));
+            self.counters.add("repeated.publish");
+            return;
+        }
+        let point = entry.destinations[alternative].0.clone();
+        let instance = entry.instance;
+        self.outbox.remove(key);
+        self.overlay.delete(OUTBOX, records::number_key(key));
+        self.counters.add("published.payload");
+        if let Some((instance, publish)) = instance {
+            self.outcome(instance, publish, point, outcome, now);
+        }
+        self.settle(now);
+    }
+
+    /// Tells a conversation what became of its publish.
+    pub(super) fn outcome(
+        &mut self,
+        instance: InstanceId,
+        publish: PublishId,
+        point: DeliveryPoint,
+        outcome: Outcome,
+        now: Timestamp,
+    ) {
+        let input = Input::Outcome {
+            publish,
+            point,
+            outcome,
+        };
+        if let Err(error) = self.input(instance, input, now) {
+            self.rejected("failed.outcome", &error);
+        }
+    }
+}
+
+fn write(entry: &Entry) -> Bytes {
+    let (condition, cursor) = match &entry.condition {
+        None => (0, Bytes::new()),
+        Some(Condition::Empty) => (1, Bytes::new()),
+        Some(Condition::LastIs(cursor)) => (2, Bytes::copy_from_slice(cursor.as_bytes())),
+    };
+    let (instance, publish) = entry.instance.map_or((0, 0), |(i, p)| (i.0, p.0));
+    records::write(&wire::Outgoing {
+        instance,
+        publish,
+        destinations: write_destinations(&entry.destinations),
+        condition,
+        cursor,
+        payload_id: Bytes::copy_from_slice(entry.id.as_bytes()),
+    })
+}
+
+pub(super) fn read(bytes: &Bytes) -> Result<Entry> {
+    let outgoing: wire::Outgoing = records::read(bytes)?;
+    Ok(Entry {
+        instance: (outgoing.instance > 0)
+            .then_some((InstanceId(outgoing.instance), PublishId(outgoing.publish))),
+        destinations: read_destinations(&outgoing.destinations)?,
+        condition: match outgoing.condition {
+            0 => None,
+            1 => Some(Condition::Empty),
+            _ => Some(Condition::LastIs(Cursor::new(outgoing.cursor)?)),
+        },
+        id: PayloadId::from_slice(&outgoing.payload_id)?,
+        attempts: 0,
+    })
+}
+
+pub(super) fn write_destinations(all: &[(DeliveryPoint, Bytes)]) -> Vec<wire::Destination> {
+    let write = |(point, payload): &(DeliveryPoint, Bytes)| wire::Destination {
+        point: Some(point.into()),
+        payload: payload.clone(),
+    };
+    all.iter().map(write).collect()
+}
+
+pub(super) fn read_destinations(all: &[wire::Destination]) -> Result<Vec<(DeliveryPoint, Bytes)>> {
+    all.iter()
+        .map(|d| Ok((records::point(&d.point)?, d.payload.clone())))
+        .collect()
+}

@@ -1,0 +1,177 @@
+//! Making a driver from what the store has.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use cf_core::{
+    ConversationId, Env, Error, InstanceId, ProtocolId, Random, Result, Scan, Store, Timestamp,
+};
+
+use super::outbox::{self, Outbox};
+use super::parked::Parked;
+use super::{Driver, Reception};
+use crate::components::{Components, Counters, Profile};
+use crate::overlay::{InstanceRecords, Overlay};
+use crate::records::{self, CONVERSATIONS, EVENTS, META, OUTBOX, REQUESTS, VERSION, wire};
+
+impl Driver {
+    /// Makes the client that the store holds, or a new one.
+    ///
+    /// Its first commit subscribes to every address in force from the cursor
+    /// that was committed last, and publishes what the outbox has.
+    ///
+    /// # Errors
+    /// `Unsupported` for a store of a newer version, `Other` for a damaged one.
+    pub fn restore(
+        components: Arc<Components>,
+        profile: Profile,
+        store: Arc<dyn Store>,
+        random: Box<dyn Random>,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let routers = components
+            .framings
+            .iter()
+            .map(|f| (f.id().clone(), f.router()))
+            .collect();
+        let mut driver = Self {
+            components,
+            profile,
+            random,
+            overlay: Overlay::new(store),
+            effects: Vec::new(),
+            counters: Counters::default(),
+            routers,
+            points: BTreeMap::new(),
+            inboxes: Vec::new(),
+            conversations: HashMap::new(),
+            by_id: HashMap::new(),
+            outbox: Outbox::default(),
+            parked: Parked::default(),
+            wakes: BTreeSet::new(),
+            work: VecDeque::new(),
+            next_instance: 1,
+            next_event: 1,
+        };
+        driver.check_version()?;
+        driver.restore_numbers()?;
+        driver.restore_parked()?;
+        driver.restore_inboxes(now)?;
+        driver.restore_conversations(now)?;
+        driver.restore_outbox()?;
+        driver.restore_invites()?;
+        driver.replay_requests(now)?;
+        driver.settle(now);
+        Ok(driver)
+    }
+
+    fn check_version(&mut self) -> Result<()> {
+        match self.overlay.get(META, b"version")? {
+            None => self
+                .overlay
+                .put(META, "version", records::number_key(VERSION)),
+            Some(version) if records::read_number(&version)? > VERSION => {
+                return Err(Error::unsupported(
+                    "the store was written by a newer version: use that version, or a new store",
+                ));
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    fn restore_numbers(&mut self) -> Result<()> {
+        if let Some(next) = self.overlay.get(META, b"next_instance")? {
+            self.next_instance = records::read_number(&next)?;
+        }
+        let last = Scan {
+            reverse: true,
+            limit: 1,
+            ..Scan::prefix("")
+        };
+        if let Some((seq, _)) = self.overlay.scan(EVENTS, &last)?.first() {
+            self.next_event = records::read_number(seq)? + 1;
+        }
+        Ok(())
+    }
+
+    fn restore_inboxes(&mut self, now: Timestamp) -> Result<()> {
+        for (index, component) in self.components.clone().initializations.iter().enumerate() {
+            let id = component.id().clone();
+            let namespace = records::inbox_namespace(&id);
+            let view = InstanceRecords {
+                overlay: &self.overlay,
+                namespace: &namespace,
+            };
+            let mut env = Env {
+                now,
+                random: &mut *self.random,
+                records: &view,
+            };
+            let inbox = component.inbox(self.profile.identity.clone(), &mut env)?;
+            self.inboxes.push(Reception {
+                id,
+                inbox,
+                wake: None,
+            });
+            self.drain_inbox(index, now);
+        }
+        Ok(())
+    }
+
+    fn restore_conversations(&mut self, now: Timestamp) -> Result<()> {
+        for (key, value) in self.overlay.scan(CONVERSATIONS, &Scan::prefix(""))? {
+            let instance = InstanceId(records::read_number(&key)?);
+            let record: wire::Conversation = records::read(&value)?;
+            let id = ConversationId::from_slice(&record.id)?;
+            let protocol = ProtocolId::parse(&record.protocol)?;
+            let Some(component) = self.components.conversation(&protocol).cloned() else {
+                // Its component may come back; its records stay.
+                self.counters.add("unsupported.conversation");
+                continue;
+            };
+            let namespace = records::instance_namespace(instance);
+            let view = InstanceRecords {
+                overlay: &self.overlay,
+                namespace: &namespace,
+            };
+            let mut env = Env {
+                now,
+                random: &mut *self.random,
+                records: &view,
+            };
+            let identity = self.profile.identity.clone();
+            let machine = component.restore(id, identity, &mut env)?;
+            let participant =
+                records::read_participant(&record.participant, record.participant.is_empty())?;
+            self.insert(instance, id, protocol, participant, record.name, machine);
+            self.drain(instance, now);
+        }
+        Ok(())
+    }
+
+    fn restore_outbox(&mut self) -> Result<()> {
+        for (key, value) in self.overlay.scan(OUTBOX, &Scan::prefix(""))? {
+            self.outbox
+                .insert(records::read_number(&key)?, outbox::read(&value)?);
+        }
+        for key in self.outbox.keys() {
+            self.publish_again(key);
+        }
+        Ok(())
+    }
+
+    /// Tells of kept requests whose component has come since.
+    fn replay_requests(&mut self, now: Timestamp) -> Result<()> {
+        for (_, value) in self.overlay.scan(REQUESTS, &Scan::prefix(""))? {
+            let mut request: wire::Request = records::read(&value)?;
+            let protocol = ProtocolId::parse(&request.protocol)?;
+            let supported = self.components.conversation(&protocol).is_some();
+            if supported != request.supported {
+                request.supported = supported;
+                self.put_request(&request, now);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,452 @@
+//! The way of a message, from top to bottom.
+//!
+//! ```text
+//! out: send → conversation → apply → framing → outbox → commit → publish
+//! in:  deliver → router → conversation → apply → log → commit → tell
+//!                  └ miss → inbox → request
+//!                         → conversation looks further ahead → router
+//!                         → parked, and tried again when a tag is expected
+//! ```
+
+use bytes::Bytes;
+use cf_core::{
+    Content, ContentId, ContentState, ConversationEvent, ConversationId, Delivery, DeliveryPoint,
+    Error, FailureReason, Incoming, Input, InstanceId, Locator, Output, Result, Routed, Start, Tag,
+    Timestamp,
+};
+
+use super::{Driver, Effect, Wake, Work};
+use crate::event::EventKind;
+use crate::records::{self, CURSORS, STATES};
+
+/// The most further tags that conversations may derive for one payload.
+pub const SEARCH_BUDGET: u32 = 16_384;
+
+// ---- out -------------------------------------------------------------------
+
+impl Driver {
+    /// Sends content. The same id again sends nothing and answers with its state.
+    ///
+    /// # Errors
+    /// `Misuse` for an unknown conversation or content that it never takes,
+    /// `Unavailable` if it can't take any now.
+    pub fn send(
+        &mut self,
+        conversation: ConversationId,
+        id: ContentId,
+        content: Content,
+        now: Timestamp,
+    ) -> Result<ContentState> {
+        let instance = self.instance(conversation)?;
+        if let Some(state) = self.state(conversation, &id)? {
+            return Ok(state);
+        }
+        self.input(
+            instance,
+            Input::Send {
+                id: Some(id.clone()),
+                content,
+            },
+            now,
+        )?;
+        if self.state(conversation, &id)?.is_none() {
+            self.put_state(conversation, &id, ContentState::Queued);
+        }
+        self.settle(now);
+        Ok(self
+            .state(conversation, &id)?
+            .unwrap_or(ContentState::Queued))
+    }
+
+    /// Gives an input to a conversation and applies what it puts out.
+    pub(super) fn input(
+        &mut self,
+        instance: InstanceId,
+        input: Input,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.with_conversation(instance, now, |machine, env| machine.handle(input, env))?;
+        self.drain(instance, now);
+        Ok(())
+    }
+
+    /// Applies all outputs of a conversation.
+    pub(super) fn drain(&mut self, instance: InstanceId, now: Timestamp) {
+        let mut outputs = Vec::new();
+        if let Some(found) = self.conversations.get_mut(&instance) {
+            outputs.extend(std::iter::from_fn(|| found.machine.poll_output()));
+        }
+        for output in outputs {
+            self.apply(instance, output, now);
+        }
+    }
+
+    fn apply(&mut self, instance: InstanceId, output: Output, now: Timestamp) {
+        match output {
+            Output::Publish(publish) => self.enqueue(instance, publish),
+            Output::Listen(point) => self.listen(&point, |l| {
+                l.instances.insert(instance);
+            }),
+            Output::Unlisten(point) => self.unlisten(&point, |l| {
+                l.instances.remove(&instance);
+            }),
+            Output::Expect(tag) => self.expect(instance, tag),
+            Output::Forget(tag) => {
+                self.routers
+                    .values_mut()
+                    .for_each(|router| router.forget(tag, instance));
+            }
+            Output::Invite(invite) => self.work.push_back(Work::Invite(instance, invite)),
+            Output::Answered(peer) => self.invite_answered(instance, peer, now),
+            Output::Event(event) => self.told(instance, event, now),
+            Output::Record(change) => {
+                if let Some(found) = self.conversations.get(&instance) {
+                    self.overlay.apply(found.namespace.clone(), change);
+                }
+            }
+            Output::WakeAt(at) => {
+                let Some(found) = self.conversations.get_mut(&instance) else {
+                    return;
+                };
+                let before = found.wake.replace(at);
+                self.set_wake(before, at, Wake::Conversation(instance));
+            }
+            _ => self.counters.add("unsupported.output"),
+        }
+    }
+
+    fn expect(&mut self, instance: InstanceId, tag: Tag) {
+        for router in self.routers.values_mut() {
+            if router.expect(tag, instance).is_err() {
+                self.counters.add("rejected.tag");
+            }
+        }
+        self.work
+            .extend(self.parked.waiting_for(tag).into_iter().map(Work::Parked));
+    }
+
+    /// Logs what a conversation tells, and keeps the states of contents.
+    fn told(&mut self, instance: InstanceId, event: ConversationEvent, now: Timestamp) {
+        let Some(conversation) = self.conversations.get(&instance).map(|found| found.id) else {
+            return;
+        };
+        let kind = match event {
+            ConversationEvent::Content {
+                id,
+                from,
+                content: Content::Bytes(content),
+                sent_at,
+            } => EventKind::Message {
+                conversation,
+                from,
+                id,
+                content,
+                sent_at,
+            },
+            ConversationEvent::State { id, state } => {
+                if !self.put_state(conversation, &id, state) {
+                    return;
+                }
+                EventKind::State {
+                    conversation,
+                    id,
+                    state,
+                }
+            }
+            ConversationEvent::Gap { missing } => EventKind::Gap {
+                conversation,
+                missing,
+            },
+            ConversationEvent::GapClosed => EventKind::GapClosed { conversation },
+            ConversationEvent::Joined(participant) => EventKind::Joined {
+                conversation,
+                participant,
+            },
+            ConversationEvent::Left(participant) => EventKind::Left {
+                conversation,
+                participant,
+            },
+            ConversationEvent::Unknown { kind } => EventKind::Unknown { conversation, kind },
+            ConversationEvent::Closed => EventKind::Closed { conversation },
+            ConversationEvent::Duplicate => return self.counters.add("duplicate.frame"),
+            _ => return self.counters.add("unsupported.event"),
+        };
+        self.log(&kind, now);
+    }
+
+    /// Moves a content's state on; `false` if that would take back what was told.
+    fn put_state(
+        &mut self,
+        conversation: ConversationId,
+        id: &ContentId,
+        state: ContentState,
+    ) -> bool {
+        let rank = |state: ContentState| match state {
+            ContentState::Queued => 1,
+            ContentState::Accepted => 2,
+            ContentState::Failed(FailureReason::Expired) => 3,
+            ContentState::Delivered => 4,
+            ContentState::Read => 5,
+            _ => 3,
+        };
+        let before = self.state(conversation, id).ok().flatten();
+        if before.is_some_and(|before| rank(before) >= rank(state)) {
+            return false;
+        }
+        let value = vec![records::write_state(state) as u8];
+        self.overlay
+            .put(STATES, records::state_key(conversation, id), value);
+        true
+    }
+}
+
+// ---- in --------------------------------------------------------------------
+
+impl Driver {
+    /// Takes a delivery; its cursor is committed with whatever it causes.
+    pub fn deliver(&mut self, locator: &Locator, delivery: Delivery, now: Timestamp) {
+        let Delivery {
+            address,
+            payload,
+            cursor,
+        } = delivery;
+        if let Some(listeners) = self.points.get(&(locator.clone(), address.clone())) {
+            let framings: Vec<_> = listeners.framings.iter().cloned().collect();
+            let readable = framings.into_iter().any(|framing| {
+                let point = DeliveryPoint {
+                    locator: locator.clone(),
+                    address: address.clone(),
+                    framing,
+                };
+                self.route(&point, &payload, cursor.clone(), now)
+            });
+            if !readable {
+                self.counters.add("malformed.payload");
+            }
+        } else {
+            self.counters.add("unwanted.payload");
+        }
+        if let Some(cursor) = cursor {
+            let key = records::cursor_key(locator, &address);
+            self.overlay
+                .put(CURSORS, key, Bytes::copy_from_slice(cursor.as_bytes()));
+            self.effects.push(Effect::Acknowledge {
+                locator: locator.clone(),
+                address,
+                cursor,
+            });
+        }
+        self.settle(now);
+    }
+
+    /// Finds the state machine for a payload; `false` if it is not of the framing.
+    fn route(
+        &mut self,
+        point: &DeliveryPoint,
+        payload: &Bytes,
+        cursor: Option<cf_core::Cursor>,
+        now: Timestamp,
+    ) -> bool {
+        let Some(router) = self.routers.get(&point.framing) else {
+            return false;
+        };
+        let Ok(routed) = router.route(payload) else {
+            return false;
+        };
+        match routed.instance {
+            Some(instance) => self.frame(instance, point, payload, routed, cursor, now),
+            None => self.miss(point, payload, routed, cursor, now),
+        }
+        true
+    }
+
+    /// Gives a frame to its conversation.
+    fn frame(
+        &mut self,
+        instance: InstanceId,
+        point: &DeliveryPoint,
+        payload: &Bytes,
+        Routed { tag, body, .. }: Routed,
+        cursor: Option<cf_core::Cursor>,
+        now: Timestamp,
+    ) {
+        let incoming = Incoming {
+            point: point.clone(),
+            cursor,
+            tag,
+            body,
+        };
+        match self.input(instance, Input::Frame(incoming), now) {
+            Ok(()) => self.counters.add("routed.frame"),
+            Err(error) if error.is_retryable() => self.park(point, payload, tag, now),
+            Err(error) => self.rejected("rejected.frame", &error),
+        }
+    }
+
+    /// Offers a payload that routed nowhere to the inboxes, then to the
+    /// conversations that listen there, and parks it if nobody wants it.
+    fn miss(
+        &mut self,
+        point: &DeliveryPoint,
+        payload: &Bytes,
+        routed: Routed,
+        cursor: Option<cf_core::Cursor>,
+        now: Timestamp,
+    ) {
+        let Some(listeners) = self
+            .points
+            .get_mut(&(point.locator.clone(), point.address.clone()))
+        else {
+            return;
+        };
+        let inboxes: Vec<_> = listeners.inboxes.iter().copied().collect();
+        let instances: Vec<_> = listeners.instances.iter().copied().collect();
+        for index in inboxes {
+            let inbox = &self.inboxes[index].inbox;
+            if let Some(recognized) = inbox.recognize(point, routed.tag, &routed.body) {
+                return self.open_invite(index, recognized, now);
+            }
+        }
+        for instance in instances {
+            let budget = self.search_budget(point, now);
+            if budget == 0 {
+                self.counters.add("bounded.search");
+                break;
+            }
+            let input = Input::Miss {
+                point: point.clone(),
+                tag: routed.tag,
+                budget,
+            };
+            if self.input(instance, input, now).is_err() {
+                continue;
+            }
+            let found = self
+                .routers
+                .get(&point.framing)
+                .and_then(|r| r.route(payload).ok());
+            if let Some(
+                routed @ Routed {
+                    instance: Some(instance),
+                    ..
+                },
+            ) = found
+            {
+                return self.frame(instance, point, payload, routed, cursor, now);
+            }
+        }
+        self.park(point, payload, routed.tag, now);
+    }
+
+    /// Tries a parked payload again.
+    fn parked_again(&mut self, key: u64, now: Timestamp) {
+        let Some((point, payload)) = self.parked.read(key, &self.overlay) else {
+            return;
+        };
+        let Some(router) = self.routers.get(&point.framing) else {
+            return;
+        };
+        if let Ok(
+            routed @ Routed {
+                instance: Some(instance),
+                ..
+            },
+        ) = router.route(&payload)
+        {
+            self.unpark(key);
+            self.frame(instance, &point, &payload, routed, None, now);
+        }
+    }
+}
+
+// ---- both ------------------------------------------------------------------
+
+impl Driver {
+    /// Does what an input left to do, within the same commit.
+    pub(super) fn settle(&mut self, now: Timestamp) {
+        while let Some(work) = self.work.pop_front() {
+            match work {
+                Work::Parked(key) => self.parked_again(key, now),
+                Work::Refused(instance, publish, point, error) => {
+                    let outcome = cf_core::Outcome::Refused(error);
+                    self.outcome(instance, publish, point, outcome, now);
+                }
+                Work::Invite(instance, invite) => self.invite_member(instance, invite, now),
+            }
+        }
+    }
+
+    pub(super) fn instance(&self, conversation: ConversationId) -> Result<InstanceId> {
+        let unknown = || Error::misuse("there is no conversation with this id");
+        self.by_id.get(&conversation).copied().ok_or_else(unknown)
+    }
+
+    pub(super) fn listen(
+        &mut self,
+        point: &DeliveryPoint,
+        add: impl FnOnce(&mut super::Listeners),
+    ) {
+        let place = (point.locator.clone(), point.address.clone());
+        let fresh = !self.points.contains_key(&place);
+        let listeners = self.points.entry(place).or_default();
+        listeners.framings.insert(point.framing.clone());
+        add(listeners);
+        if fresh {
+            let key = records::cursor_key(&point.locator, &point.address);
+            let start = match self.overlay.get(CURSORS, &key).ok().flatten() {
+                Some(cursor) => cf_core::Cursor::new(cursor).map_or(Start::Earliest, Start::After),
+                None => Start::Earliest,
+            };
+            let (locator, address) = (point.locator.clone(), point.address.clone());
+            self.effects.push(Effect::Subscribe {
+                locator,
+                address,
+                start,
+            });
+        }
+    }
+
+    pub(super) fn unlisten(
+        &mut self,
+        point: &DeliveryPoint,
+        remove: impl FnOnce(&mut super::Listeners),
+    ) {
+        let place = (point.locator.clone(), point.address.clone());
+        let Some(listeners) = self.points.get_mut(&place) else {
+            return;
+        };
+        remove(listeners);
+        if listeners.instances.is_empty() && listeners.inboxes.is_empty() {
+            self.points.remove(&place);
+            self.overlay
+                .delete(CURSORS, records::cursor_key(&place.0, &place.1));
+            self.effects.push(Effect::Unsubscribe {
+                locator: place.0,
+                address: place.1,
+            });
+        }
+    }
+
+    pub(super) fn set_wake(&mut self, before: Option<Timestamp>, at: Timestamp, wake: Wake) {
+        if let Some(before) = before {
+            self.wakes.remove(&(before, wake));
+        }
+        if at < Timestamp::NEVER {
+            self.wakes.insert((at, wake));
+        }
+    }
+
+    pub(super) fn wake_conversation(&mut self, instance: InstanceId, now: Timestamp) {
+        if let Some(found) = self.conversations.get_mut(&instance) {
+            found.wake = None;
+        }
+        if let Err(error) = self.input(instance, Input::Time, now) {
+            self.rejected("failed.wake", &error);
+        }
+    }
+
+    pub(super) fn rejected(&mut self, what: &'static str, error: &Error) {
+        tracing::debug!(what, kind = ?error.kind(), "an input was refused");
+        self.counters.add(what);
+    }
+}

@@ -1,0 +1,128 @@
+use bytes::Bytes;
+use cf_core::{
+    ContentId, ContentState, ConversationId, InviteId, ParticipantId, ProtocolId, Timestamp,
+};
+
+/// One entry of a client's event log.
+///
+/// Numbers start at 1 and have no gaps. An event is logged once, in the commit
+/// of the input that caused it, and told again under the same number until the
+/// application confirms it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its number.
+    pub seq: u64,
+    /// When it was logged.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A content arrived.
+    Message {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// Its authenticated author; `None` where there is no identity.
+        from: Option<ParticipantId>,
+        /// The author's id of it.
+        id: ContentId,
+        /// The content.
+        content: Bytes,
+        /// When the author says it was sent.
+        sent_at: Option<Timestamp>,
+    },
+    /// The state of a content that was sent here changed.
+    State {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// Which content.
+        id: ContentId,
+        /// Its state from now on.
+        state: ContentState,
+    },
+    /// Someone asks for a conversation, or its missing component is there now.
+    Request(Request),
+    /// A conversation began.
+    Started {
+        /// Which.
+        conversation: ConversationId,
+        /// With whom; `None` where there is no identity.
+        from: Option<ParticipantId>,
+        /// The name that the other side claims.
+        name: String,
+        /// The conversation protocol.
+        protocol: ProtocolId,
+    },
+    /// Someone who was invited has shown that they joined.
+    Answered {
+        /// The conversation.
+        conversation: ConversationId,
+    },
+    /// An invite was not answered within its lifetime and is no longer sent.
+    InviteExpired {
+        /// The conversation.
+        conversation: ConversationId,
+    },
+    /// Content is missing and was not waited for any longer.
+    Gap {
+        /// The conversation.
+        conversation: ConversationId,
+        /// How many contents.
+        missing: u64,
+    },
+    /// What was missing has arrived, or never will.
+    GapClosed {
+        /// The conversation.
+        conversation: ConversationId,
+    },
+    /// A participant joined.
+    Joined {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// A participant left.
+    Left {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// A frame of a type that this version does not know was skipped.
+    Unknown {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Its type's number or name.
+        kind: String,
+    },
+    /// A conversation has ended.
+    Closed {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Entries of the log that this version does not know.
+    Unreadable,
+}
+
+/// An opened and authenticated invite that waits for the user, or for the
+/// component that it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Names it.
+    pub id: InviteId,
+    /// Who asks; `None` where there is no identity.
+    pub from: Option<ParticipantId>,
+    /// The name that they claim.
+    pub name: String,
+    /// The conversation protocol.
+    pub protocol: ProtocolId,
+    /// Where its specification is.
+    pub specification: String,
+    /// Whether this client has the protocol.
+    pub supported: bool,
+}

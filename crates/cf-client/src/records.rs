@@ -1,0 +1,450 @@
+//! What a client keeps in its store: namespaces, keys and values.
+
+use bytes::Bytes;
+use cf_core::{
+    BundleId, ContentId, ContentState, ConversationId, DeliveryAddress, DeliveryPoint, Error,
+    FailureReason, InstanceId, Invitation, Invite, InviteId, Locator, Offer, OfferId,
+    ParticipantId, PeerId, ProtocolId, Result, Secret, Timestamp,
+};
+use prost::Message;
+
+use crate::event::{Event, EventKind, Request};
+
+#[allow(clippy::all, unreachable_pub, missing_docs)]
+#[path = "generated/cf_client_store.rs"]
+pub(crate) mod wire;
+
+/// The version of everything below.
+pub(crate) const VERSION: u64 = 1;
+
+pub(crate) const META: &[u8] = b"meta";
+pub(crate) const CONVERSATIONS: &[u8] = b"conversations";
+pub(crate) const OFFERS: &[u8] = b"offers";
+pub(crate) const OUTBOX: &[u8] = b"outbox";
+pub(crate) const INVITES: &[u8] = b"invites";
+pub(crate) const CANDIDATES: &[u8] = b"candidates";
+pub(crate) const PARKED: &[u8] = b"parked";
+pub(crate) const REQUESTS: &[u8] = b"requests";
+pub(crate) const STATES: &[u8] = b"states";
+pub(crate) const EVENTS: &[u8] = b"events";
+pub(crate) const CURSORS: &[u8] = b"cursors";
+
+/// The namespace of a conversation's own records.
+pub(crate) fn instance_namespace(instance: InstanceId) -> Bytes {
+    [b"conversation/", &instance.0.to_be_bytes()[..]]
+        .concat()
+        .into()
+}
+
+/// The namespace of an initialization protocol's own records.
+pub(crate) fn inbox_namespace(id: &ProtocolId) -> Bytes {
+    [b"inbox", id.as_str().as_bytes()].concat().into()
+}
+
+pub(crate) fn peer_key(instance: InstanceId, peer: PeerId) -> Bytes {
+    [instance.0.to_be_bytes(), peer.0.to_be_bytes()]
+        .concat()
+        .into()
+}
+
+pub(crate) fn offer_key(protocol: &ProtocolId, id: OfferId) -> Bytes {
+    [protocol.as_str().as_bytes(), &[0], id.as_bytes()]
+        .concat()
+        .into()
+}
+
+pub(crate) fn state_key(conversation: ConversationId, id: &ContentId) -> Bytes {
+    [conversation.as_bytes(), id.as_bytes()].concat().into()
+}
+
+pub(crate) fn cursor_key(locator: &Locator, address: &DeliveryAddress) -> Bytes {
+    [locator.as_str().as_bytes(), &[0], address.as_bytes()]
+        .concat()
+        .into()
+}
+
+pub(crate) fn number_key(number: u64) -> Bytes {
+    Bytes::copy_from_slice(&number.to_be_bytes())
+}
+
+pub(crate) fn read_number(bytes: &[u8]) -> Result<u64> {
+    bytes
+        .try_into()
+        .map(u64::from_be_bytes)
+        .map_err(|_| damaged())
+}
+
+pub(crate) fn read_pair(key: &[u8]) -> Result<(InstanceId, PeerId)> {
+    match key.split_at_checked(8) {
+        Some((instance, peer)) => Ok((
+            InstanceId(read_number(instance)?),
+            PeerId(read_number(peer)?),
+        )),
+        None => Err(damaged()),
+    }
+}
+
+pub(crate) fn read<M: Message + Default>(bytes: &Bytes) -> Result<M> {
+    M::decode(bytes.clone()).map_err(|_| damaged())
+}
+
+pub(crate) fn damaged() -> Error {
+    Error::new(
+        cf_core::ErrorKind::Other,
+        "a record in the store is damaged",
+    )
+}
+
+pub(crate) fn write(message: &impl Message) -> Bytes {
+    message.encode_to_vec().into()
+}
+
+impl From<&DeliveryPoint> for wire::Point {
+    fn from(point: &DeliveryPoint) -> Self {
+        Self {
+            locator: point.locator.as_str().to_owned(),
+            address: Bytes::copy_from_slice(point.address.as_bytes()),
+            framing: point.framing.as_str().to_owned(),
+        }
+    }
+}
+
+impl wire::Point {
+    pub(crate) fn to_core(&self) -> Result<DeliveryPoint> {
+        Ok(DeliveryPoint {
+            locator: Locator::parse(&self.locator)?,
+            address: DeliveryAddress::new(self.address.clone())?,
+            framing: ProtocolId::parse(&self.framing)?,
+        })
+    }
+}
+
+pub(crate) fn point(point: &Option<wire::Point>) -> Result<DeliveryPoint> {
+    point.as_ref().ok_or_else(damaged)?.to_core()
+}
+
+impl From<&Offer> for wire::Offer {
+    fn from(offer: &Offer) -> Self {
+        Self {
+            protocol: offer.protocol.as_str().to_owned(),
+            id: Bytes::copy_from_slice(offer.id.as_bytes()),
+            public: offer.public.clone(),
+            expires_at: offer.expires_at.0,
+            one_time: offer.one_time,
+        }
+    }
+}
+
+impl wire::Offer {
+    fn to_core(&self) -> Result<Offer> {
+        Ok(Offer {
+            protocol: ProtocolId::parse(&self.protocol)?,
+            id: OfferId::from_slice(&self.id)?,
+            public: self.public.clone(),
+            expires_at: Timestamp(self.expires_at),
+            one_time: self.one_time,
+        })
+    }
+}
+
+/// Writes an invitation that waits.
+pub(crate) fn request(
+    initialization: &ProtocolId,
+    invitation: &Invitation,
+    supported: bool,
+) -> wire::Request {
+    let invite = &invitation.invite;
+    wire::Request {
+        initialization: initialization.as_str().to_owned(),
+        conversation: Bytes::copy_from_slice(invite.conversation.as_bytes()),
+        protocol: invite.conversation_protocol.as_str().to_owned(),
+        specification: invite.specification.clone(),
+        parameters: invite.parameters.clone(),
+        offer: invite
+            .offer
+            .map(|id| Bytes::copy_from_slice(&id.0))
+            .unwrap_or_default(),
+        chosen_from: invite
+            .chosen_from
+            .iter()
+            .map(|id| id.as_str().to_owned())
+            .collect(),
+        points: invite.points.iter().map(Into::into).collect(),
+        offers: invite.offers.iter().map(Into::into).collect(),
+        sent_at: invite.sent_at.0,
+        name: invite.display_name.clone(),
+        from: participant(&invitation.from),
+        exported: Bytes::copy_from_slice(invitation.exported.expose()),
+        precedence: Bytes::copy_from_slice(&invitation.precedence),
+        bundle: Bytes::copy_from_slice(invitation.bundle.as_bytes()),
+        point: Some((&invitation.point).into()),
+        id: Bytes::copy_from_slice(invite.id.as_bytes()),
+        supported,
+        anonymous: invitation.from.is_none(),
+    }
+}
+
+impl wire::Request {
+    pub(crate) fn invitation(&self) -> Result<Invitation> {
+        let ids = self.chosen_from.iter().map(|id| ProtocolId::parse(id));
+        let offer = match self.offer.is_empty() {
+            true => None,
+            false => Some(OfferId::from_slice(&self.offer)?),
+        };
+        Ok(Invitation {
+            invite: Invite {
+                id: InviteId::from_slice(&self.id)?,
+                conversation: ConversationId::from_slice(&self.conversation)?,
+                conversation_protocol: ProtocolId::parse(&self.protocol)?,
+                specification: self.specification.clone(),
+                parameters: self.parameters.clone(),
+                offer,
+                chosen_from: ids.collect::<Result<_>>()?,
+                points: self
+                    .points
+                    .iter()
+                    .map(wire::Point::to_core)
+                    .collect::<Result<_>>()?,
+                offers: self
+                    .offers
+                    .iter()
+                    .map(wire::Offer::to_core)
+                    .collect::<Result<_>>()?,
+                sent_at: Timestamp(self.sent_at),
+                display_name: self.name.clone(),
+            },
+            from: read_participant(&self.from, self.anonymous)?,
+            exported: Secret::from(&self.exported[..]),
+            precedence: self.precedence[..].try_into().map_err(|_| damaged())?,
+            bundle: BundleId::from_slice(&self.bundle)?,
+            point: point(&self.point)?,
+        })
+    }
+
+    pub(crate) fn public(&self) -> Result<Request> {
+        Ok(Request {
+            id: InviteId::from_slice(&self.id)?,
+            from: read_participant(&self.from, self.anonymous)?,
+            name: self.name.clone(),
+            protocol: ProtocolId::parse(&self.protocol)?,
+            specification: self.specification.clone(),
+            supported: self.supported,
+        })
+    }
+}
+
+fn participant(participant: &Option<ParticipantId>) -> Bytes {
+    participant
+        .as_ref()
+        .map(ParticipantId::to_bytes)
+        .unwrap_or_default()
+}
+
+pub(crate) fn read_participant(bytes: &Bytes, anonymous: bool) -> Result<Option<ParticipantId>> {
+    if anonymous {
+        Ok(None)
+    } else {
+        ParticipantId::new(bytes.clone()).map(Some)
+    }
+}
+
+pub(crate) fn write_state(state: ContentState) -> u32 {
+    match state {
+        ContentState::Queued => 1,
+        ContentState::Accepted => 2,
+        ContentState::Delivered => 3,
+        ContentState::Read => 4,
+        ContentState::Failed(FailureReason::Expired) => 16,
+        ContentState::Failed(FailureReason::Refused) => 17,
+        ContentState::Failed(_) => 18,
+        _ => 0,
+    }
+}
+
+pub(crate) fn read_state(state: u32) -> Result<ContentState> {
+    Ok(match state {
+        1 => ContentState::Queued,
+        2 => ContentState::Accepted,
+        3 => ContentState::Delivered,
+        4 => ContentState::Read,
+        16 => ContentState::Failed(FailureReason::Expired),
+        17 => ContentState::Failed(FailureReason::Refused),
+        18 => ContentState::Failed(FailureReason::Closed),
+        _ => return Err(damaged()),
+    })
+}
+
+const ANSWERED: u32 = 1;
+const INVITE_EXPIRED: u32 = 2;
+const GAP: u32 = 3;
+const GAP_CLOSED: u32 = 4;
+const JOINED: u32 = 5;
+const LEFT: u32 = 6;
+const UNKNOWN: u32 = 7;
+const CLOSED: u32 = 8;
+
+pub(crate) fn write_event(at: Timestamp, kind: &EventKind) -> Bytes {
+    use wire::event::{Kind, Message, Note, Requested, Started, State};
+    let id = |conversation: &ConversationId| Bytes::copy_from_slice(conversation.as_bytes());
+    let note = |kind, conversation| Note {
+        kind,
+        conversation: id(conversation),
+        ..Note::default()
+    };
+    let kind = match kind {
+        EventKind::Message {
+            conversation,
+            from,
+            id: content_id,
+            content,
+            sent_at,
+        } => Kind::Message(Message {
+            conversation: id(conversation),
+            from: participant(from),
+            anonymous: from.is_none(),
+            id: content_id.to_bytes(),
+            content: content.clone(),
+            sent_at: sent_at.map_or(0, |at| at.0),
+        }),
+        EventKind::State {
+            conversation,
+            id: content_id,
+            state,
+        } => Kind::State(State {
+            conversation: id(conversation),
+            id: content_id.to_bytes(),
+            state: write_state(*state),
+        }),
+        EventKind::Request(request) => Kind::Request(Requested {
+            id: Bytes::copy_from_slice(request.id.as_bytes()),
+            from: participant(&request.from),
+            anonymous: request.from.is_none(),
+            name: request.name.clone(),
+            protocol: request.protocol.as_str().to_owned(),
+            specification: request.specification.clone(),
+            supported: request.supported,
+        }),
+        EventKind::Started {
+            conversation,
+            from,
+            name,
+            protocol,
+        } => Kind::Started(Started {
+            conversation: id(conversation),
+            from: participant(from),
+            name: name.clone(),
+            protocol: protocol.as_str().to_owned(),
+        }),
+        EventKind::Answered { conversation } => Kind::Note(note(ANSWERED, conversation)),
+        EventKind::InviteExpired { conversation } => Kind::Note(note(INVITE_EXPIRED, conversation)),
+        EventKind::Gap {
+            conversation,
+            missing,
+        } => Kind::Note(Note {
+            count: *missing,
+            ..note(GAP, conversation)
+        }),
+        EventKind::GapClosed { conversation } => Kind::Note(note(GAP_CLOSED, conversation)),
+        EventKind::Joined {
+            conversation,
+            participant,
+        } => Kind::Note(Note {
+            participant: participant.to_bytes(),
+            ..note(JOINED, conversation)
+        }),
+        EventKind::Left {
+            conversation,
+            participant,
+        } => Kind::Note(Note {
+            participant: participant.to_bytes(),
+            ..note(LEFT, conversation)
+        }),
+        EventKind::Unknown { conversation, kind } => Kind::Note(Note {
+            text: kind.clone(),
+            ..note(UNKNOWN, conversation)
+        }),
+        EventKind::Closed { conversation } => Kind::Note(note(CLOSED, conversation)),
+        EventKind::Unreadable => Kind::Note(Note::default()),
+    };
+    write(&wire::Event {
+        at: at.0,
+        kind: Some(kind),
+    })
+}
+
+pub(crate) fn read_event(seq: u64, bytes: &Bytes) -> Result<Event> {
+    use wire::event::Kind;
+    let event: wire::Event = read(bytes)?;
+    let id = |bytes: &Bytes| ConversationId::from_slice(bytes);
+    let kind = match event.kind {
+        Some(Kind::Message(message)) => EventKind::Message {
+            conversation: id(&message.conversation)?,
+            from: read_participant(&message.from, message.anonymous)?,
+            id: ContentId::new(message.id)?,
+            content: message.content,
+            sent_at: (message.sent_at > 0).then_some(Timestamp(message.sent_at)),
+        },
+        Some(Kind::State(state)) => EventKind::State {
+            conversation: id(&state.conversation)?,
+            id: ContentId::new(state.id)?,
+            state: read_state(state.state)?,
+        },
+        Some(Kind::Request(request)) => EventKind::Request(Request {
+            id: InviteId::from_slice(&request.id)?,
+            from: read_participant(&request.from, request.anonymous)?,
+            name: request.name,
+            protocol: ProtocolId::parse(&request.protocol)?,
+            specification: request.specification,
+            supported: request.supported,
+        }),
+        Some(Kind::Started(started)) => EventKind::Started {
+            conversation: id(&started.conversation)?,
+            from: read_participant(&started.from, started.from.is_empty())?,
+            name: started.name,
+            protocol: ProtocolId::parse(&started.protocol)?,
+        },
+        Some(Kind::Note(note)) => read_note(&note)?,
+        None => EventKind::Unreadable,
+    };
+    Ok(Event {
+        seq,
+        at: Timestamp(event.at),
+        kind,
+    })
+}
+
+fn read_note(note: &wire::event::Note) -> Result<EventKind> {
+    let conversation = || ConversationId::from_slice(&note.conversation);
+    let participant = || ParticipantId::new(note.participant.clone());
+    Ok(match note.kind {
+        ANSWERED => EventKind::Answered {
+            conversation: conversation()?,
+        },
+        INVITE_EXPIRED => EventKind::InviteExpired {
+            conversation: conversation()?,
+        },
+        GAP => EventKind::Gap {
+            conversation: conversation()?,
+            missing: note.count,
+        },
+        GAP_CLOSED => EventKind::GapClosed {
+            conversation: conversation()?,
+        },
+        JOINED => EventKind::Joined {
+            conversation: conversation()?,
+            participant: participant()?,
+        },
+        LEFT => EventKind::Left {
+            conversation: conversation()?,
+            participant: participant()?,
+        },
+        UNKNOWN => EventKind::Unknown {
+            conversation: conversation()?,
+            kind: note.text.clone(),
+        },
+        CLOSED => EventKind::Closed {
+            conversation: conversation()?,
+        },
+        _ => EventKind::Unreadable,
+    })
+}

@@ -1,0 +1,286 @@
+//! The tokio shell: moves values between the driver, the store and the services.
+//!
+//! It decides nothing. Inputs go into the driver one by one; the commits that
+//! come out are made durable together, in order, on a blocking thread, while
+//! the driver takes further inputs; effects and answers are let go only then.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cf_core::{Batch, Error, Locator, Random, Result, Store, Timestamp};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::components::{Components, Profile};
+use crate::driver::{Commit, Driver, Effect};
+use crate::service::{Command, FromService, serve};
+
+/// Makes a source of randomness for each driver.
+pub(crate) type RandomSource = Arc<dyn Fn() -> Box<dyn Random> + Send + Sync>;
+
+/// An input from the application, and the answer that its commit lets go.
+pub(crate) type Job = Box<dyn FnOnce(&mut Driver, Timestamp) -> Reply + Send>;
+pub(crate) type Reply = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// The most commits that wait for the store before inputs have to wait.
+const MAX_WAITING: usize = 1024;
+/// The most commits that are made durable together.
+const MAX_GROUP: usize = 256;
+/// The pause after the store has failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+pub(crate) struct Parts {
+    pub(crate) components: Arc<Components>,
+    pub(crate) profile: Profile,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) random: RandomSource,
+}
+
+impl Parts {
+    pub(crate) fn driver(&self, now: Timestamp) -> Result<Driver> {
+        let components = self.components.clone();
+        let random = (self.random)();
+        Driver::restore(
+            components,
+            self.profile.clone(),
+            self.store.clone(),
+            random,
+            now,
+        )
+    }
+}
+
+/// One input's changes and the answer that waits for them.
+#[derive(Default)]
+struct Waiting {
+    commit: Option<Commit>,
+    reply: Option<Reply>,
+}
+
+pub(crate) struct Shell {
+    parts: Parts,
+    driver: Driver,
+    clock: Clock,
+    jobs: mpsc::Receiver<Job>,
+    told: watch::Sender<u64>,
+    services: HashMap<Locator, mpsc::UnboundedSender<Command>>,
+    from_services: mpsc::Receiver<FromService>,
+    tasks: JoinSet<()>,
+    waiting: VecDeque<Waiting>,
+    committing: Option<JoinHandle<(Result<()>, Vec<Waiting>)>>,
+}
+
+impl Shell {
+    pub(crate) fn new(
+        parts: Parts,
+        jobs: mpsc::Receiver<Job>,
+        told: watch::Sender<u64>,
+    ) -> Result<Self> {
+        let mut clock = Clock::default();
+        let driver = parts.driver(clock.now())?;
+        let (to_shell, from_services) = mpsc::channel(256);
+        let mut services = HashMap::new();
+        let mut tasks = JoinSet::new();
+        for service in &parts.components.services {
+            // Holds no more than the outbox and the points have, which are bounded.
+            #[allow(clippy::disallowed_methods)]
+            let (commands, inbox) = mpsc::unbounded_channel();
+            services.insert(service.locator().clone(), commands);
+            tasks.spawn(serve(service.clone(), inbox, to_shell.clone()));
+        }
+        let (waiting, committing) = (VecDeque::new(), None);
+        Ok(Self {
+            parts,
+            driver,
+            clock,
+            jobs,
+            told,
+            services,
+            from_services,
+            tasks,
+            waiting,
+            committing,
+        })
+    }
+
+    /// Runs until the application has let go of the client, and everything that
+    /// it asked for is durable.
+    pub(crate) async fn run(mut self) {
+        self.take(None);
+        let mut open = true;
+        while open || self.committing.is_some() || !self.waiting.is_empty() {
+            self.commit();
+            let ready = self.waiting.len() < MAX_WAITING;
+            let until_wake = self.until_wake();
+            tokio::select! {
+                Some(done) = finished(&mut self.committing) => {
+                    self.committing = None;
+                    self.release(done).await;
+                }
+                job = self.jobs.recv(), if open && ready => match job {
+                    Some(job) => {
+                        let reply = job(&mut self.driver, self.clock.now());
+                        self.take(Some(reply));
+                    }
+                    None => open = false,
+                },
+                Some(input) = self.from_services.recv(), if open && ready => {
+                    let now = self.clock.now();
+                    match input {
+                        FromService::Delivery(locator, delivery) => {
+                            self.driver.deliver(&locator, delivery, now);
+                        }
+                        FromService::Outcome(entry, outcome) => {
+                            self.driver.published(entry, outcome, now);
+                        }
+                    }
+                    self.take(None);
+                }
+                () = tokio::time::sleep(until_wake), if open && ready => {
+                    self.driver.handle_time(self.clock.now());
+                    self.take(None);
+                }
+            }
+        }
+        self.tasks.shutdown().await;
+    }
+
+    /// Queues what an input changed. An answer without changes waits as well:
+    /// it may tell of changes that are not durable yet.
+    fn take(&mut self, reply: Option<Reply>) {
+        let commit = self.driver.take_commit();
+        if commit.is_some() || reply.is_some() {
+            self.waiting.push_back(Waiting { commit, reply });
+        }
+    }
+
+    /// Starts to make what waits durable, unless that is under way.
+    fn commit(&mut self) {
+        if self.committing.is_some() || self.waiting.is_empty() {
+            return;
+        }
+        let count = self.waiting.len().min(MAX_GROUP);
+        let mut group: Vec<_> = self.waiting.drain(..count).collect();
+        let mut batch = Batch::default();
+        for waiting in &mut group {
+            if let Some(commit) = &mut waiting.commit {
+                batch.append(std::mem::take(&mut commit.batch));
+            }
+        }
+        let store = self.parts.store.clone();
+        self.committing = Some(tokio::task::spawn_blocking(move || {
+            let result = if batch.is_empty() {
+                Ok(())
+            } else {
+                store.commit(&batch)
+            };
+            (result, group)
+        }));
+    }
+
+    /// Lets go what is durable; after a failure, starts again from the store.
+    async fn release(&mut self, (result, group): (Result<()>, Vec<Waiting>)) {
+        if let Err(error) = result {
+            tracing::error!(kind = ?error.kind(), "the store failed; starting again from it");
+            for waiting in group.into_iter().chain(self.waiting.drain(..)) {
+                if let Some(reply) = waiting.reply {
+                    reply(Err(Error::unavailable(format!(
+                        "the store failed: {error}"
+                    ))));
+                }
+            }
+            loop {
+                match self.parts.driver(self.clock.now()) {
+                    Ok(driver) => {
+                        self.driver = driver;
+                        break;
+                    }
+                    Err(_) => tokio::time::sleep(STORE_PAUSE).await,
+                }
+            }
+            tokio::time::sleep(STORE_PAUSE).await;
+            return self.take(None);
+        }
+        for waiting in group {
+            if let Some(commit) = waiting.commit {
+                self.driver.committed(commit.number);
+                commit
+                    .effects
+                    .into_iter()
+                    .for_each(|effect| self.carry_out(effect));
+            }
+            if let Some(reply) = waiting.reply {
+                reply(Ok(()));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        let (locator, command) = match effect {
+            Effect::Tell(seq) => {
+                self.told.send_replace(seq);
+                return;
+            }
+            Effect::Subscribe {
+                locator,
+                address,
+                start,
+            } => (locator, Command::Subscribe(address, start)),
+            Effect::Unsubscribe { locator, address } => (locator, Command::Unsubscribe(address)),
+            Effect::Acknowledge {
+                locator,
+                address,
+                cursor,
+            } => (locator, Command::Acknowledge(address, cursor)),
+            Effect::Publish {
+                entry,
+                locator,
+                request,
+            } => (locator, Command::Publish(entry, request)),
+        };
+        if let Some(service) = self.services.get(&locator) {
+            let _ = service.send(command);
+        }
+    }
+
+    fn until_wake(&mut self) -> Duration {
+        let now = self.clock.now();
+        self.driver
+            .next_wake()
+            .map_or(Duration::from_secs(3600), |wake| wake.since(now))
+    }
+}
+
+/// Waits for the commit under way; never, if there is none.
+async fn finished(
+    committing: &mut Option<JoinHandle<(Result<()>, Vec<Waiting>)>>,
+) -> Option<(Result<()>, Vec<Waiting>)> {
+    match committing {
+        Some(handle) => match handle.await {
+            Ok(done) => Some(done),
+            Err(_) => Some((
+                Err(Error::unavailable("the store's thread ended")),
+                Vec::new(),
+            )),
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// The system's clock, which never goes back.
+#[derive(Default)]
+struct Clock {
+    last: Timestamp,
+}
+
+impl Clock {
+    #[allow(clippy::disallowed_methods)]
+    fn now(&mut self) -> Timestamp {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        self.last = self.last.max(Timestamp::default().after(since));
+        self.last
+    }
+}
