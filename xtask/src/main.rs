@@ -1,6 +1,7 @@
 //! The workspace's own commands: `cargo xtask <command>`.
 
 mod codegen;
+mod steps;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,12 +11,16 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
+  test                build and run every test of every crate
+  ci                  all that .ci/run checks: format, generated code, clippy, documentation, test
   codegen [--check]   make the Rust of proto/ (or say what is not fresh)";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match args[..] {
+        ["test"] => steps::test(),
+        ["ci"] => steps::ci(),
         ["codegen"] => codegen::run(codegen::Mode::Write),
         ["codegen", "--check"] => codegen::run(codegen::Mode::Check),
         _ => {

@@ -1,0 +1,90 @@
+//! `cargo xtask test` and `cargo xtask ci`: cargo's own commands, in order.
+
+use std::process::Command;
+use std::time::Instant;
+
+use crate::{Result, codegen, root};
+
+/// One check, named where it is listed.
+type Step = fn() -> Result;
+
+/// Builds and runs every test of every crate, documentation examples included.
+///
+/// # Errors
+/// Says what to do if a test fails; cargo has said which.
+pub(crate) fn test() -> Result {
+    cargo(&["test", "--workspace", "--locked"], &[])
+        .map_err(|_| "a test failed: its name and output are above".into())
+}
+
+/// Runs everything that has to hold before a change is taken, cheapest first,
+/// and stops at the first step that fails.
+///
+/// # Errors
+/// Says what to do about the step that failed.
+pub(crate) fn ci() -> Result {
+    let steps: [(&str, Step); 5] = [
+        ("format", format),
+        ("generated code", || codegen::run(codegen::Mode::Check)),
+        ("clippy", clippy),
+        ("documentation", documentation),
+        ("tests", test),
+    ];
+    for (name, step) in steps {
+        run_step(name, step)?;
+    }
+    Ok(())
+}
+
+fn format() -> Result {
+    cargo(&["fmt", "--all", "--check"], &[]).map_err(|_| "run `cargo fmt --all`".into())
+}
+
+fn clippy() -> Result {
+    let args = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    cargo(&args, &[]).map_err(|_| "fix what clippy says above".into())
+}
+
+fn documentation() -> Result {
+    let args = ["doc", "--workspace", "--no-deps", "--locked"];
+    cargo(&args, &[("RUSTDOCFLAGS", "-D warnings")])
+        .map_err(|_| "fix what rustdoc says above".into())
+}
+
+fn run_step(name: &str, step: Step) -> Result {
+    eprintln!("== {name}");
+    #[expect(clippy::disallowed_methods, reason = "a program that shows durations")]
+    let start = Instant::now();
+    let outcome = step();
+    let seconds = start.elapsed().as_secs_f32();
+    match outcome {
+        Ok(()) => {
+            eprintln!("== {name}: ok, {seconds:.1} s");
+            Ok(())
+        }
+        Err(advice) => Err(format!("{name} failed after {seconds:.1} s: {advice}").into()),
+    }
+}
+
+/// Runs the cargo that runs this, in the workspace's root.
+fn cargo(args: &[&str], env: &[(&str, &str)]) -> Result {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(program)
+        .args(args)
+        .envs(env.iter().copied())
+        .current_dir(root())
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`cargo {}` failed", args.join(" ")).into())
+    }
+}
