@@ -37,7 +37,8 @@ pub(crate) fn ci() -> Result {
 }
 
 fn format() -> Result {
-    cargo(&["fmt", "--all", "--check"], &[]).map_err(|_| "run `cargo fmt --all`".into())
+    cargo(&["fmt", "--all", "--check", "--", "--color", "never"], &[])
+        .map_err(|_| "run `cargo fmt --all`".into())
 }
 
 fn clippy() -> Result {
