@@ -1,0 +1,13 @@
+//! `/cf/framing/tagged/1` against its laws, an independent decoder and the
+//! vectors of its specification.
+#![allow(clippy::unwrap_used)]
+
+mod envelope;
+mod router;
+mod vectors;
+
+/// The generated message. The crate reads and writes the envelope by hand, to
+/// share the body's memory; here the protobuf library is the judge.
+#[allow(clippy::all, unreachable_pub, missing_docs)]
+#[path = "../../src/generated/cf_framing_tagged.rs"]
+mod wire;
