@@ -369,6 +369,11 @@ pub struct Events {
 }
 
 impl Events {
+    /// The number of the event that was told last; 0 before the first.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
     /// Waits for the next event; `None` once the client has stopped and all
     /// were told.
     ///

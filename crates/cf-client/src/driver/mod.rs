@@ -6,6 +6,7 @@
 //! what it passes by.
 
 mod contact;
+mod expiry;
 mod invites;
 mod outbox;
 mod parked;
@@ -29,6 +30,7 @@ use crate::records::{self, EVENTS, META, REQUESTS, STATES};
 
 /// What bounds a driver.
 pub mod limits {
+    pub use super::expiry::REQUEST_LIFETIME;
     pub use super::invites::{INVITE_LIFETIME, MAX_REQUESTS};
     pub use super::parked::{MAX_PARKED, MAX_PARKED_BYTES, PARKED_FOR, SEARCH_RATE};
     pub use super::way::SEARCH_BUDGET;
@@ -150,6 +152,7 @@ enum Wake {
     Inbox(usize),
     Outgoing(u64),
     Invite(InstanceId, cf_core::PeerId),
+    Expiry,
 }
 
 /// What an input left to do within the same commit.
@@ -214,6 +217,7 @@ impl Driver {
                 Wake::Inbox(index) => self.wake_inbox(index, now),
                 Wake::Outgoing(entry) => self.publish_again(entry),
                 Wake::Invite(instance, peer) => self.resend_invite(instance, peer, now),
+                Wake::Expiry => self.expire(now),
             }
         }
         self.settle(now);

@@ -60,6 +60,7 @@ impl Driver {
         driver.restore_conversations(now)?;
         driver.restore_outbox()?;
         driver.restore_invites()?;
+        driver.expire(now);
         driver.replay_requests(now)?;
         driver.settle(now);
         Ok(driver)
