@@ -1,0 +1,4 @@
+//! What a client must show, in one binary.
+#![allow(clippy::unwrap_used)]
+
+mod probes;

@@ -1,0 +1,167 @@
+//! The crash rule, the truth rule, and what a message may live through.
+
+use std::collections::BTreeMap;
+
+use cf_client::{Driver, EventKind};
+use cf_core::{ContentId, ContentState, ConversationId};
+
+use crate::world::{Faults, World, accept, texts};
+
+fn pair(world: &mut World) -> (usize, usize) {
+    (world.add("Saro", |_| {}), world.add("Raya", |_| {}))
+}
+
+fn connect(world: &mut World, from: usize, to: usize) -> ConversationId {
+    let bundles = world.bundles(to);
+    loop {
+        let made = world.input(from, |driver, now| driver.connect(&bundles, None, now));
+        if let Some(made) = made {
+            return made.expect("the bundle is good");
+        }
+        // It may have been committed before the crash.
+        if let Some(found) = world.with(from, Driver::conversations).last() {
+            return found.id;
+        }
+    }
+}
+
+#[test]
+fn content_sent_before_accept_arrives_after_it() {
+    let mut world = World::new(1);
+    let (saro, raya) = pair(&mut world);
+    let talk = connect(&mut world, saro, raya);
+    world.send(saro, talk, "one");
+    world.send(saro, talk, "two");
+    world.run(5);
+    assert!(world.with(raya, Driver::conversations).is_empty(), "no state before she accepts");
+    world.kill(raya);
+    let at_raya = accept(&mut world, raya).expect("she can accept");
+    world.run(20);
+    assert_eq!(texts(&world.events(raya), at_raya), ["one", "two"]);
+}
+
+#[test]
+fn payloads_that_overtake_the_invite_are_kept() {
+    let mut world = World::new(2);
+    let (saro, raya) = pair(&mut world);
+    let talk = connect(&mut world, saro, raya);
+    world.send(saro, talk, "one");
+    world.send(saro, talk, "two");
+    for log in world.log.values_mut() {
+        log.reverse();
+    }
+    world.run(5);
+    world.kill(raya);
+    let at_raya = accept(&mut world, raya).expect("she can accept");
+    world.run(50);
+    assert_eq!(texts(&world.events(raya), at_raya), ["one", "two"]);
+}
+
+#[test]
+fn a_lost_invite_is_sent_again() {
+    let mut world = World::new(3);
+    let (saro, raya) = pair(&mut world);
+    world.faults.loss = 100;
+    let talk = connect(&mut world, saro, raya);
+    world.send(saro, talk, "one");
+    world.faults.loss = 0;
+    world.settle(20);
+    let at_raya = accept(&mut world, raya).expect("the invite came");
+    world.settle(20);
+    assert_eq!(texts(&world.events(raya), at_raya), ["one"]);
+}
+
+#[test]
+fn the_same_id_sends_nothing_and_answers_its_state() {
+    let mut world = World::new(4);
+    let (saro, raya) = pair(&mut world);
+    let talk = connect(&mut world, saro, raya);
+    world.run(2);
+    let at_raya = accept(&mut world, raya).expect("she can accept");
+    for _ in 0..3 {
+        world.send(saro, talk, "once");
+        world.run(10);
+    }
+    assert_eq!(texts(&world.events(raya), at_raya), ["once"]);
+    let id = ContentId::new("once").expect("a short text");
+    let state = world.with(saro, |driver| driver.state(talk, &id));
+    assert_eq!(state.expect("readable"), Some(ContentState::Delivered));
+}
+
+/// Every content once and in order on both sides, whatever is lost, repeated,
+/// reordered, and wherever a client is killed.
+#[test]
+fn nothing_is_lost_or_doubled_over_crashes_and_faults() {
+    let seeds = std::env::var("CF_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
+    let mut crashes = 0;
+    for seed in 0..seeds {
+        crashes += one_life(seed);
+    }
+    assert!(crashes > seeds, "the crashes did not happen");
+}
+
+fn one_life(seed: u64) -> u64 {
+    let mut world = World::new(1000 + seed);
+    let (saro, raya) = pair(&mut world);
+    world.faults = Faults { loss: 20, repetition: 10, reordering: 20, crash: 15 };
+    let talk = connect(&mut world, saro, raya);
+    let mut at_raya = None;
+    let mut sent = [Vec::new(), Vec::new()];
+    for number in 0..12 {
+        let text = format!("from Saro {number}");
+        world.send(saro, talk, &text);
+        sent[0].push(text);
+        if let Some(at_raya) = at_raya {
+            let text = format!("from Raya {number}");
+            world.send(raya, at_raya, &text);
+            sent[1].push(text);
+        } else if !world.with(raya, |driver| driver.requests().expect("readable")).is_empty() {
+            at_raya = Some(accept(&mut world, raya).expect("she can accept"));
+        }
+        world.run(2);
+        check_truth(&world, [saro, raya], seed);
+    }
+    world.faults.loss = 0;
+    world.faults.crash = 2;
+    if at_raya.is_none() {
+        world.settle(30);
+        at_raya = Some(accept(&mut world, raya).expect("the invite has come"));
+    }
+    world.settle(60);
+    world.faults = Faults::default();
+    world.settle(60);
+    let at_raya = at_raya.expect("she accepted");
+    assert_eq!(texts(&world.events(raya), at_raya), sent[0], "seed {seed}: Saro to Raya");
+    assert_eq!(texts(&world.events(saro), talk), sent[1], "seed {seed}: Raya to Saro");
+    check_truth(&world, [saro, raya], seed);
+    for (node, conversation, texts) in [(saro, talk, &sent[0]), (raya, at_raya, &sent[1])] {
+        for text in texts {
+            let id = ContentId::new(text.as_bytes().to_vec()).expect("a short text");
+            let state = world.with(node, |driver| driver.state(conversation, &id));
+            let state = state.expect("readable");
+            assert_eq!(state, Some(ContentState::Delivered), "seed {seed}: {text}");
+        }
+    }
+    world.crashes
+}
+
+/// Delivered is told only of what is in the other's durable log; event numbers
+/// have no gaps.
+fn check_truth(world: &World, nodes: [usize; 2], seed: u64) {
+    for (node, other) in [(nodes[0], nodes[1]), (nodes[1], nodes[0])] {
+        let has: BTreeMap<_, _> = world
+            .events(other)
+            .into_iter()
+            .filter_map(|event| match event.kind {
+                EventKind::Message { id, .. } => Some((id, event.seq)),
+                _ => None,
+            })
+            .collect();
+        for (index, event) in world.events(node).into_iter().enumerate() {
+            assert_eq!(event.seq, index as u64 + 1, "seed {seed}: numbers have no gaps");
+            if let EventKind::State { id, state: ContentState::Delivered, .. } = event.kind {
+                assert!(has.contains_key(&id), "seed {seed}: told before it was true");
+            }
+        }
+    }
+}

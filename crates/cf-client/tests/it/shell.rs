@@ -1,0 +1,123 @@
+//! The tokio shell: back-pressure, a store that fails, a tidy end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cf_client::{Client, Components, EventKind, LinkOptions, Profile};
+use cf_core::{Batch, ContentId, ErrorKind, Error, Result, Scan, Store};
+use cf_ds::MemoryService;
+use cf_store::MemoryStore;
+use cf_testkit::SeededRandom;
+
+/// A store that fails now and then.
+#[derive(Clone)]
+struct Moody {
+    store: MemoryStore,
+    commits: Arc<AtomicU64>,
+    every: u64,
+}
+
+impl Store for Moody {
+    fn get(&self, namespace: &[u8], key: &[u8]) -> Result<Option<Bytes>> {
+        self.store.get(namespace, key)
+    }
+
+    fn scan(&self, namespace: &[u8], scan: &Scan) -> Result<Vec<(Bytes, Bytes)>> {
+        self.store.scan(namespace, scan)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<()> {
+        let number = self.commits.fetch_add(1, Ordering::Relaxed) + 1;
+        if number % self.every == 0 {
+            return Err(Error::new(ErrorKind::Other, "the disk is full"));
+        }
+        self.store.commit(batch)
+    }
+}
+
+fn open(name: &str, seed: u64, service: &MemoryService, store: Arc<dyn Store>) -> Client {
+    let components = Components {
+        services: vec![Arc::new(service.clone())],
+        framings: vec![Arc::new(cf_framing::Tagged::default())],
+        discoveries: vec![Arc::new(cf_discovery::Link::default())],
+        initializations: vec![Arc::new(cf_init::InboxProtocol::default())],
+        conversations: vec![cf_conversation::private()],
+    };
+    let identity = cf_identity::SoftwareIdentity::generate(&mut SeededRandom::new(seed));
+    let profile = Profile { identity: Arc::new(identity), display_name: name.to_owned() };
+    let next = AtomicU64::new(seed << 32);
+    let random = move || Box::new(SeededRandom::new(next.fetch_add(1, Ordering::Relaxed))) as _;
+    Client::open(components, profile, store, random).expect("the components are complete")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_fails_costs_no_content() {
+    let service = MemoryService::new("moody").expect("a valid name");
+    let moody =
+        Moody { store: MemoryStore::default(), commits: Arc::default(), every: 7 };
+    let saro = open("Saro", 1, &service, Arc::new(moody.clone()));
+    let raya = open("Raya", 2, &service, Arc::new(MemoryStore::default()));
+    let link = raya.link(LinkOptions::default()).await.expect("a link");
+    let talk = loop {
+        match saro.add(&link).await {
+            Ok(talk) => break talk,
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
+    };
+    let mut events = raya.events().expect("readable");
+    let mut sent = Vec::new();
+    for number in 0..5 {
+        let text = format!("message {number}");
+        let id = ContentId::new(text.clone()).expect("short");
+        while let Err(error) = saro.send(talk, id.clone(), text.clone()).await {
+            assert!(error.is_retryable(), "{error}");
+        }
+        sent.push(text);
+    }
+    let mut got = Vec::new();
+    let reading = async {
+        while let Some(event) = events.next().await.expect("readable") {
+            match event.kind {
+                EventKind::Request(request) => drop(raya.accept(request.id).await.expect("free")),
+                EventKind::Message { content, .. } => {
+                    got.push(String::from_utf8_lossy(&content).into_owned());
+                    if got.len() == sent.len() {
+                        break;
+                    }
+                }
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), reading).await.expect("all of it arrives");
+    assert_eq!(got, sent);
+    assert!(moody.commits.load(Ordering::Relaxed) >= 7, "the store never failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unconfirmed_events_come_again_under_the_same_number() {
+    let service = MemoryService::new("again").expect("a valid name");
+    let store = Arc::new(MemoryStore::default());
+    let saro = open("Saro", 3, &service, Arc::new(MemoryStore::default()));
+    let raya = open("Raya", 4, &service, store.clone());
+    let link = raya.link(LinkOptions::default()).await.expect("a link");
+    saro.add(&link).await.expect("free");
+    let mut events = raya.events().expect("readable");
+    let first = events.next().await.expect("readable").expect("a request");
+    raya.shutdown().await;
+
+    let raya = open("Raya", 4, &service, store.clone());
+    let mut events = raya.events().expect("readable");
+    let again = events.next().await.expect("readable").expect("the request again");
+    assert_eq!(first, again);
+    raya.confirm(again.seq).await.expect("it was told");
+    assert_eq!(raya.confirm(again.seq + 9).await.unwrap_err().kind(), ErrorKind::Misuse);
+    raya.shutdown().await;
+
+    let raya = open("Raya", 4, &service, store);
+    let mut events = raya.events().expect("readable");
+    raya.shutdown().await;
+    assert_eq!(events.next().await.expect("readable"), None, "what was confirmed is not told");
+}
