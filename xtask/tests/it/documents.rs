@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{read, root, sources};
 
@@ -69,26 +69,38 @@ fn links_lead_somewhere() {
     }
 }
 
-/// Whether `<path>.rs::<function>` is a test; a path without `xtask` in front is
-/// within `crates`.
+/// Whether `<path>.rs::<function>` is a test that runs; a path without `xtask` in
+/// front is within `crates`.
 fn has_test(name: &str) -> bool {
     let (path, function) = name.split_once("::").unwrap();
-    let base = if path.starts_with("xtask/") {
-        root()
+    let path = if path.starts_with("xtask/") {
+        root().join(path)
     } else {
-        root().join("crates")
+        root().join("crates").join(path)
     };
-    let Ok(text) = fs::read_to_string(base.join(path)) else {
+    let Ok(text) = fs::read_to_string(&path) else {
         return false;
     };
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     let declaration = format!("fn {function}(");
-    lines.iter().enumerate().any(|(index, line)| {
-        let attributes = lines[..index].iter().rev();
-        let mut attributes = attributes.take_while(|l| l.starts_with("#[") || l.starts_with("//"));
+    let is_test = lines.iter().enumerate().any(|(index, line)| {
+        let before = lines[..index].iter().rev();
+        let mut before = before.take_while(|l| l.starts_with("#[") || l.starts_with("//"));
         line.trim_start_matches("async ").starts_with(&declaration)
-            && attributes.any(|l| l.starts_with("#[") && l.contains("test"))
-    })
+            && before.any(|l| l.starts_with("#[") && l.contains("test"))
+    });
+    is_test && is_declared(&path)
+}
+
+/// Whether the module above declares this file, so that it is compiled.
+fn is_declared(path: &Path) -> bool {
+    let folder = path.parent().unwrap();
+    let declaration = format!("mod {};", path.file_stem().unwrap().to_str().unwrap());
+    let above = ["main.rs", "lib.rs", "mod.rs"].map(|name| folder.join(name));
+    let above = above.into_iter().chain([folder.with_extension("rs")]);
+    above
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .any(|text| text.lines().any(|line| line.trim().ends_with(&declaration)))
 }
 
 /// Whether every part of `Type::method` is a word of the contracts or the client.
