@@ -80,6 +80,11 @@ impl SealKey {
             .map(Zeroizing::new)
     }
 
+    #[cfg(test)]
+    pub(crate) fn as_bytes(&self) -> &[u8; 44] {
+        &self.0
+    }
+
     fn split(&self) -> (&[u8; 32], &[u8; 12]) {
         let (key, rest) = self.0.split_first_chunk().expect("44 bytes hold 32");
         let nonce = rest.first_chunk().expect("12 bytes are left");

@@ -184,3 +184,6 @@ fn unpad<M: Message + Default>(padded: &[u8]) -> Result<M, Fault> {
     }
     wire::decode(&Bytes::copy_from_slice(message))
 }
+
+#[cfg(test)]
+mod tests;

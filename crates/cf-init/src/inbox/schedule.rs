@@ -125,3 +125,6 @@ fn concat(secrets: &[&Secret]) -> Zeroizing<Vec<u8>> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;
