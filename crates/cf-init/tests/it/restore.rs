@@ -78,7 +78,7 @@ fn take(raya: &mut Raya, step: &Step, bundles: &[bytes::Bytes], frames: &[Frame]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn a_restarted_inbox_does_the_same(steps in proptest::collection::vec(step(), 1..40)) {
