@@ -1,1 +1,46 @@
 //! Conversation protocols of chat protocols, and wrappers around any.
+//!
+//! | protocol | what it is |
+//! |---|---|
+//! | [`private()`] | `/cf/conversation/private/1`: two participants, confidential, reliable |
+//! | [`Ratchet`] | the double ratchet within it, bare: confidential, not reliable |
+//! | [`Reliable`] | a wrapper that adds sequence, acknowledgement and resending to any |
+//!
+//! The specification is `docs/spec/conversation-private-1.md`. The two layers
+//! meet only in the contracts of [`cf_core`]:
+//!
+//! ```text
+//! content → Reliable (sequence, acknowledgement) → Ratchet (encryption, tag) → frame
+//! content ← Reliable (order, repetition)         ← Ratchet (tag, decryption) ← frame
+//! ```
+
+mod crypto;
+mod error;
+mod fields;
+mod label;
+mod point;
+mod ratchet;
+mod reliable;
+mod wire;
+
+use std::sync::Arc;
+
+use cf_core::{ConversationProtocol, ProtocolId};
+
+pub use error::Error;
+pub use ratchet::Ratchet;
+pub use reliable::{Reliable, ReliableSettings};
+
+/// The id of the conversations that [`private()`] makes.
+pub const PRIVATE: ProtocolId = ProtocolId::from_static("/cf/conversation/private/1");
+
+/// Makes `/cf/conversation/private/1`: reliability around the double ratchet.
+///
+/// ```
+/// use cf_core::ConversationProtocol;
+/// let private = cf_conversation::private();
+/// assert!(private.properties().reliable && private.properties().forward_secret);
+/// ```
+pub fn private() -> Arc<dyn ConversationProtocol> {
+    Arc::new(Reliable::new(PRIVATE, Arc::new(Ratchet::new())))
+}

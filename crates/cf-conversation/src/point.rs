@@ -1,0 +1,25 @@
+//! Delivery points as they are encoded.
+
+use bytes::Bytes;
+use cf_core::{DeliveryAddress, DeliveryPoint, Locator, ProtocolId, Result};
+
+use crate::wire::ratchet::Point;
+
+/// How many delivery points a participant may name.
+pub(crate) const MAX_POINTS: usize = 8;
+
+pub(crate) fn encode(point: &DeliveryPoint) -> Point {
+    Point {
+        locator: point.locator.as_str().to_owned(),
+        address: Bytes::copy_from_slice(point.address.as_bytes()),
+        framing: point.framing.as_str().to_owned(),
+    }
+}
+
+pub(crate) fn decode(point: &Point) -> Result<DeliveryPoint> {
+    Ok(DeliveryPoint {
+        locator: Locator::parse(&point.locator)?,
+        address: DeliveryAddress::new(point.address.clone())?,
+        framing: ProtocolId::parse(&point.framing)?,
+    })
+}

@@ -1,0 +1,199 @@
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cf_core::{
+    ContentId, Conversation, ConversationEvent, ConversationId, ConversationProtocol, Env,
+    Identity, Input, Output, RecordChange, Records, Result, Scoped, Secret, Timestamp,
+};
+
+use crate::Error;
+use crate::wire::reliable::StoredHead;
+
+use super::ReliableSettings;
+use super::acknowledging::Acknowledging;
+use super::flight::Flights;
+use super::frame::Body;
+use super::order::Order;
+use super::overlay::Overlay;
+use super::queue::Queue;
+use super::records;
+
+/// Scopes the wrapper's own records.
+pub(super) const OWN: u8 = 0;
+
+/// Scopes the records of the wrapped conversation.
+pub(super) const INNER: u8 = 1;
+
+/// When a frame of its own that could not be sent is tried again.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A conversation that resends and puts in order what another encrypts.
+///
+/// Its methods are in the files beside this one: `restoring`, `sending`,
+/// `receiving`, `timing`.
+pub(crate) struct ReliableConversation {
+    pub(super) origin: Origin,
+    pub(super) inner: Box<dyn Conversation>,
+    pub(super) inner_wake: Timestamp,
+    pub(super) flights: Flights,
+    pub(super) queue: Queue,
+    /// The ids of what is in flight or queued.
+    pub(super) pending: HashSet<ContentId>,
+    pub(super) order: Order,
+    pub(super) acknowledging: Acknowledging,
+    /// When the peer is told of numbers that never come.
+    pub(super) skip_due: Timestamp,
+    /// When the queue is looked at again.
+    pub(super) flush_due: Timestamp,
+    pub(super) ended: bool,
+    /// Whether the wrapped conversation could not be taken back.
+    pub(super) broken: bool,
+    pub(super) head_changed: bool,
+    pub(super) wake: Timestamp,
+    pub(super) outputs: VecDeque<Output>,
+}
+
+/// What a conversation was made from, to make its inner one again.
+pub(crate) struct Origin {
+    pub(crate) protocol: Arc<dyn ConversationProtocol>,
+    pub(crate) conversation: ConversationId,
+    pub(crate) identity: Arc<dyn Identity>,
+    pub(crate) settings: ReliableSettings,
+}
+
+impl Conversation for ReliableConversation {
+    fn handle(&mut self, input: Input, env: &mut Env<'_>) -> Result<()> {
+        if self.broken {
+            return Err(Error::Records("restore the conversation first").into());
+        }
+        match input {
+            Input::Send { id, content } => self.send(id, content, env)?,
+            Input::Frame(incoming) => self.receive(incoming, env)?,
+            Input::Outcome {
+                publish,
+                point,
+                outcome,
+            } => self.handle_outcome(publish, point, outcome, env)?,
+            Input::Time => self.handle_time(env)?,
+            Input::Close => self.close(env),
+            other => {
+                let outputs = self.call(other, env)?;
+                self.absorb(outputs, env)?;
+            }
+        }
+        self.finish(env);
+        Ok(())
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn export(&self, label: &str) -> Result<Secret> {
+        self.inner.export(label)
+    }
+}
+
+impl ReliableConversation {
+    /// Tells the initiator that this side joined, and where it is reached.
+    pub(crate) fn say_joined(&mut self, env: &mut Env<'_>) -> Result<()> {
+        self.transmit(Body::None, None, true, env)?;
+        self.finish(env);
+        Ok(())
+    }
+
+    /// Gives the wrapped conversation an input and takes its outputs.
+    pub(super) fn call(&mut self, input: Input, env: &mut Env<'_>) -> Result<Vec<Output>> {
+        let overlay = Overlay {
+            records: env.records,
+            outputs: &self.outputs,
+        };
+        let mut env = Env {
+            now: env.now,
+            random: &mut *env.random,
+            records: &Scoped {
+                records: &overlay,
+                prefix: INNER,
+            },
+        };
+        self.inner.handle(input, &mut env)?;
+        Ok(std::iter::from_fn(|| self.inner.poll_output()).collect())
+    }
+
+    /// Passes on what the wrapped conversation puts out, contents aside.
+    pub(super) fn forward(&mut self, output: Output, now: Timestamp) {
+        match output {
+            Output::Record(change) => self.put(change.scoped(INNER)),
+            Output::WakeAt(at) => self.inner_wake = at,
+            Output::Event(ConversationEvent::Duplicate) => self.acknowledging.repeated(now),
+            // Gaps of frames are not gaps of contents: those show in the sequence.
+            Output::Event(ConversationEvent::Gap { .. } | ConversationEvent::GapClosed) => {}
+            other => self.outputs.push_back(other),
+        }
+    }
+
+    /// What is done at the end of every input.
+    pub(super) fn finish(&mut self, env: &mut Env<'_>) {
+        self.say_what_is_due(env);
+        self.put_head();
+        self.put_wake();
+    }
+
+    pub(super) fn tell(&mut self, event: ConversationEvent) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// The record of its own with this key, as the outputs make it.
+    pub(super) fn record(&self, key: &[u8], env: &Env<'_>) -> Result<Option<Bytes>> {
+        let overlay = Overlay {
+            records: env.records,
+            outputs: &self.outputs,
+        };
+        Scoped {
+            records: &overlay,
+            prefix: OWN,
+        }
+        .get(key)
+    }
+
+    pub(super) fn put_own(&mut self, key: impl Into<Bytes>, value: Bytes) {
+        let key = key.into();
+        self.put(RecordChange::Put { key, value }.scoped(OWN));
+    }
+
+    pub(super) fn delete_own(&mut self, key: impl Into<Bytes>) {
+        let key = key.into();
+        self.put(RecordChange::Delete { key }.scoped(OWN));
+    }
+
+    fn put(&mut self, change: RecordChange) {
+        self.outputs.push_back(Output::Record(change));
+    }
+
+    pub(super) fn put_head(&mut self) {
+        if std::mem::take(&mut self.head_changed) {
+            let head = StoredHead {
+                version: 0,
+                next_sequence: self.flights.next(),
+                acknowledged: self.flights.acknowledged(),
+                closed: self.flights.closed().iter().copied().collect(),
+                next_delivery: self.order.next(),
+                owes_acknowledgement: self.acknowledging.is_owed(),
+                ended: self.ended,
+                next_queued: self.queue.next,
+            };
+            self.put_own(records::HEAD, records::encode_head(head));
+        }
+    }
+
+    /// Asks to be woken, if that has changed.
+    pub(super) fn put_wake(&mut self) {
+        let wake = self.inner_wake.min(self.own_wake());
+        if wake != self.wake {
+            self.wake = wake;
+            self.outputs.push_back(Output::WakeAt(wake));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use cf_core::{ContentId, DeliveryPoint, Publish, PublishId, Timestamp};
+
+use crate::Error;
+
+use super::frame::{Acknowledgement, MAX_SKIPPED, WINDOW};
+
+/// What was sent and is not acknowledged.
+pub(crate) struct Flights {
+    next: u64,
+    /// The highest cumulative acknowledgement.
+    acknowledged: u64,
+    flights: BTreeMap<u64, Flight>,
+    due: BTreeSet<(Timestamp, u64)>,
+    by_publish: HashMap<PublishId, u64>,
+    /// Numbers that never come, to be told until they are acknowledged.
+    closed: BTreeSet<u64>,
+}
+
+/// One payload that was sent and is not acknowledged. Its bytes are in a record.
+pub(crate) struct Flight {
+    pub(crate) publish: PublishId,
+    pub(crate) content: Option<ContentId>,
+    /// Whether it is more than a frame of the wrapper's own.
+    pub(crate) has_content: bool,
+    pub(crate) sent_at: Timestamp,
+    /// When it is sent again, or given up.
+    pub(crate) due: Timestamp,
+    /// How often it was sent again.
+    pub(crate) resent: u32,
+    /// Whether the application was told that a service has it.
+    pub(crate) accepted: bool,
+    /// Where it was refused.
+    pub(crate) refused: Vec<DeliveryPoint>,
+}
+
+impl Flight {
+    pub(crate) fn new(
+        publish: &Publish,
+        has_content: bool,
+        sent_at: Timestamp,
+        due: Timestamp,
+    ) -> Self {
+        Self {
+            publish: publish.id,
+            content: publish.content.clone(),
+            has_content,
+            sent_at,
+            due,
+            resent: 0,
+            accepted: false,
+            refused: Vec::new(),
+        }
+    }
+}
+
+impl Flights {
+    pub(crate) fn new() -> Self {
+        Self::restore(1, 0, BTreeSet::new())
+    }
+
+    pub(crate) fn restore(next: u64, acknowledged: u64, closed: BTreeSet<u64>) -> Self {
+        Self {
+            next,
+            acknowledged,
+            closed,
+            flights: BTreeMap::new(),
+            due: BTreeSet::new(),
+            by_publish: HashMap::new(),
+        }
+    }
+
+    /// The next sequence number.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// Whether the receiver's window has room for another number.
+    pub(crate) fn has_room(&self) -> bool {
+        self.next - self.acknowledged <= WINDOW
+    }
+
+    pub(crate) fn closed(&self) -> &BTreeSet<u64> {
+        &self.closed
+    }
+
+    /// What the next frame says of numbers that never come.
+    pub(crate) fn skipped(&self) -> Vec<u64> {
+        self.closed.iter().copied().take(MAX_SKIPPED).collect()
+    }
+
+    /// Takes in a flight under the next number.
+    pub(crate) fn start(&mut self, flight: Flight) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.insert(number, flight);
+        number
+    }
+
+    pub(crate) fn insert(&mut self, number: u64, flight: Flight) {
+        self.due.insert((flight.due, number));
+        self.by_publish.insert(flight.publish, number);
+        self.flights.insert(number, flight);
+    }
+
+    pub(crate) fn number_of(&self, publish: PublishId) -> Option<u64> {
+        self.by_publish.get(&publish).copied()
+    }
+
+    pub(crate) fn flight_mut(&mut self, number: u64) -> Option<&mut Flight> {
+        self.flights.get_mut(&number)
+    }
+
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.flights.keys().copied().collect()
+    }
+
+    /// The flight that is due first, if it is by now.
+    pub(crate) fn due(&self, now: Timestamp) -> Option<u64> {
+        let (due, number) = self.due.first()?;
+        (*due <= now).then_some(*number)
+    }
+
+    pub(crate) fn next_due(&self) -> Timestamp {
+        self.due.first().map_or(Timestamp::NEVER, |(due, _)| *due)
+    }
+
+    pub(crate) fn postpone(&mut self, number: u64, due: Timestamp) {
+        if let Some(flight) = self.flights.get_mut(&number) {
+            self.due.remove(&(flight.due, number));
+            flight.due = due;
+            self.due.insert((due, number));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Flight> {
+        let flight = self.flights.remove(&number)?;
+        self.due.remove(&(flight.due, number));
+        self.by_publish.remove(&flight.publish);
+        Some(flight)
+    }
+
+    /// Gives a flight up: its number never comes.
+    pub(crate) fn close(&mut self, number: u64) -> Option<Flight> {
+        let flight = self.remove(number)?;
+        self.closed.insert(number);
+        Some(flight)
+    }
+
+    /// Refuses an acknowledgement of what was never sent.
+    pub(crate) fn check(&self, acknowledgement: &Acknowledgement) -> Result<(), Error> {
+        match acknowledgement.highest() < self.next {
+            true => Ok(()),
+            false => Err(Error::Rejected("an acknowledgement of what was not sent")),
+        }
+    }
+
+    /// Takes an acknowledgement in; gives the flights that it ends.
+    pub(crate) fn acknowledge(&mut self, acknowledgement: &Acknowledgement) -> Vec<(u64, Flight)> {
+        let cumulative = acknowledgement.cumulative;
+        self.acknowledged = self.acknowledged.max(cumulative);
+        let below: Vec<u64> = self
+            .flights
+            .range(..=cumulative)
+            .map(|(at, _)| *at)
+            .collect();
+        while self
+            .closed
+            .first()
+            .is_some_and(|first| *first <= cumulative)
+        {
+            self.closed.pop_first();
+        }
+        for number in acknowledgement.beyond() {
+            self.closed.remove(&number);
+        }
+        (below.into_iter().chain(acknowledgement.beyond()))
+            .filter_map(|number| Some((number, self.remove(number)?)))
+            .collect()
+    }
+}

@@ -1,0 +1,111 @@
+use bytes::Bytes;
+use prost::Message;
+
+use crate::Error;
+use crate::fields::unknown_body;
+use crate::wire::reliable as wire;
+
+/// How far a sequence goes beyond what its receiver has all of.
+pub(crate) const WINDOW: u64 = 16_384;
+
+/// The longest bitmap of an acknowledgement alone, in bytes: the whole window.
+pub(crate) const BITMAP_ALONE: usize = (WINDOW / 8) as usize;
+
+/// The longest bitmap beside content, in bytes.
+pub(crate) const BITMAP_BESIDE: usize = 64;
+
+/// How many skipped sequence numbers a frame names at most.
+pub(crate) const MAX_SKIPPED: usize = 64;
+
+/// The field numbers of the bodies that this version knows.
+const BODIES: [u32; 2] = [16, 17];
+
+/// What a reliable frame carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// Only what concerns the sequence.
+    None,
+    Content(Bytes),
+    Close,
+}
+
+/// What was received of a sequence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Acknowledgement {
+    /// Every number up to this.
+    pub(crate) cumulative: u64,
+    /// Bit i, lowest first: `cumulative + 2 + i`.
+    pub(crate) bitmap: Bytes,
+}
+
+impl Acknowledgement {
+    /// The numbers beyond the cumulative one.
+    pub(crate) fn beyond(&self) -> impl Iterator<Item = u64> {
+        let first = self.cumulative.saturating_add(2);
+        let bits = (self.bitmap.iter().enumerate())
+            .flat_map(|(at, byte)| (0..8).map(move |bit| (at * 8 + bit, byte >> bit & 1 == 1)));
+        bits.filter(|(_, set)| *set)
+            .map(move |(at, _)| first.saturating_add(at as u64))
+    }
+
+    /// The highest number.
+    pub(crate) fn highest(&self) -> u64 {
+        self.beyond().last().unwrap_or(self.cumulative)
+    }
+}
+
+/// A frame of one side of a sequence.
+pub(crate) struct Frame {
+    /// 0: not reliable.
+    pub(crate) sequence: u64,
+    pub(crate) acknowledgement: Acknowledgement,
+    /// Numbers of the sender's that never come.
+    pub(crate) skipped: Vec<u64>,
+    pub(crate) body: Body,
+    /// The number of a body that this version does not know.
+    pub(crate) unknown: Option<u32>,
+}
+
+impl Frame {
+    pub(crate) fn encode(&self) -> Bytes {
+        let (content, close) = match self.body.clone() {
+            Body::None => (None, None),
+            Body::Content(content) => (Some(content), None),
+            Body::Close => (None, Some(wire::Close {})),
+        };
+        let frame = wire::ReliableFrame {
+            sequence: self.sequence,
+            acknowledged: self.acknowledgement.cumulative,
+            bitmap: self.acknowledgement.bitmap.clone(),
+            skipped: self.skipped.clone(),
+            content,
+            close,
+        };
+        frame.encode_to_vec().into()
+    }
+
+    pub(crate) fn decode(bytes: Bytes) -> Result<Self, Error> {
+        let unknown = unknown_body(&bytes, &BODIES);
+        let frame = wire::ReliableFrame::decode(bytes)
+            .map_err(|_| Error::Malformed("a reliable frame is not of the format"))?;
+        if frame.bitmap.len() > BITMAP_ALONE || frame.skipped.len() > MAX_SKIPPED {
+            return Err(Error::Malformed("a reliable frame is over its limits"));
+        }
+        let body = match (frame.content, frame.close) {
+            (Some(content), None) => Body::Content(content),
+            (None, Some(_)) => Body::Close,
+            (None, None) => Body::None,
+            (Some(_), Some(_)) => return Err(Error::Malformed("a frame has one body")),
+        };
+        Ok(Self {
+            sequence: frame.sequence,
+            acknowledgement: Acknowledgement {
+                cumulative: frame.acknowledged,
+                bitmap: frame.bitmap,
+            },
+            skipped: frame.skipped,
+            body,
+            unknown,
+        })
+    }
+}

@@ -1,0 +1,121 @@
+use std::time::Duration;
+
+use cf_core::{Env, FailureReason, Input, Output, Result, Timestamp};
+
+use super::conversation::{RETRY_AFTER, ReliableConversation};
+use super::frame::Body;
+use super::records;
+use super::sending::BATCH;
+
+/// When the next batch of resends follows.
+pub(super) const BATCH_EVERY: Duration = Duration::from_millis(50);
+
+impl ReliableConversation {
+    pub(super) fn handle_time(&mut self, env: &mut Env<'_>) -> Result<()> {
+        if self.inner_wake <= env.now {
+            self.inner_wake = Timestamp::NEVER;
+            let outputs = self.call(Input::Time, env)?;
+            self.absorb(outputs, env)?;
+        }
+        let follows = self.order.handle_time(env.now);
+        if !follows.is_empty() {
+            self.follow(follows);
+        }
+        self.expire_queue(env.now);
+        self.resend(env)?;
+        if self.flush_due <= env.now {
+            self.flush(env)?;
+        }
+        Ok(())
+    }
+
+    /// When this layer wants to be woken.
+    pub(super) fn own_wake(&self) -> Timestamp {
+        let first_queued = self.queue.waiting.front();
+        let queue = first_queued.map_or(Timestamp::NEVER, |queued| {
+            queued.queued_at.after(self.origin.settings.lifetime)
+        });
+        let dues = [
+            self.flights.next_due(),
+            self.order.due(),
+            self.acknowledging.due(),
+            self.skip_due,
+            self.flush_due,
+            queue,
+        ];
+        dues.into_iter().min().unwrap_or(Timestamp::NEVER)
+    }
+
+    /// Sends the frames of its own that are due. What can't be sent now is tried
+    /// again later: it is never an error of the input that was handled.
+    pub(super) fn say_what_is_due(&mut self, env: &mut Env<'_>) {
+        if self.skip_due <= env.now {
+            self.skip_due = Timestamp::NEVER;
+            let nothing_to_say = self.flights.closed().is_empty() || self.ended;
+            if !nothing_to_say
+                && (!self.flights.has_room() || self.transmit(Body::None, None, true, env).is_err())
+            {
+                self.skip_due = env.now.after(RETRY_AFTER);
+            }
+        }
+        if self.acknowledging.due() <= env.now {
+            match self.transmit(Body::None, None, false, env) {
+                // What a small payload had no room for is not waited for.
+                Ok(()) => self.acknowledging.done(),
+                Err(_) => self.acknowledging.postpone(env.now.after(RETRY_AFTER)),
+            }
+        }
+    }
+
+    fn expire_queue(&mut self, now: Timestamp) {
+        let lifetime = self.origin.settings.lifetime;
+        while let Some(first) = self.queue.waiting.front()
+            && first.queued_at.after(lifetime) <= now
+            && let Some(expired) = self.queue.waiting.pop_front()
+        {
+            self.delete_own(records::numbered(records::QUEUED, expired.place));
+            self.tell_failed(expired.content, FailureReason::Expired);
+        }
+    }
+
+    /// Sends the same payloads again, to where they went first.
+    fn resend(&mut self, env: &mut Env<'_>) -> Result<()> {
+        let settings = self.origin.settings;
+        for _ in 0..BATCH {
+            let Some(number) = self.flights.due(env.now) else {
+                return Ok(());
+            };
+            let Some(flight) = self.flights.flight_mut(number) else {
+                return Ok(());
+            };
+            let ends_at = flight.sent_at.after(settings.lifetime);
+            if ends_at <= env.now {
+                self.fail(number, FailureReason::Expired, env);
+                continue;
+            }
+            flight.resent = flight.resent.saturating_add(1);
+            let doubled = 1u32.checked_shl(flight.resent).unwrap_or(u32::MAX);
+            let delay = settings.first_resend.saturating_mul(doubled);
+            let delay = delay.min(settings.longest_resend);
+            let due = env.now.after(jittered(delay, env)).min(ends_at);
+            self.flights.postpone(number, due);
+            let key = records::numbered(records::UNACKNOWLEDGED, number);
+            if let Some(stored) = self.record(&key, env)? {
+                let (publish, _, _) = records::decode_publish(stored)?;
+                self.outputs.push_back(Output::Publish(publish));
+            }
+        }
+        let next = env.now.after(BATCH_EVERY);
+        while let Some(number) = self.flights.due(env.now) {
+            self.flights.postpone(number, next);
+        }
+        Ok(())
+    }
+}
+
+/// Between three and five quarters of a delay, so that clients that failed
+/// together do not come back together.
+fn jittered(delay: Duration, env: &mut Env<'_>) -> Duration {
+    let quarters = 750 + u32::from(u16::from_be_bytes(env.draw())) % 501;
+    delay.saturating_mul(quarters) / 1_000
+}
