@@ -134,8 +134,13 @@ async fn addresses_are_bounded_and_those_only_listened_to_come_free() {
         .await;
     assert!(matches!(outcome, Outcome::Unavailable(_)), "{outcome:?}");
     publish(&service, "a", "payload").await;
+    subscription.remove(&address("b"));
+    subscription
+        .add(address("c"), Start::Earliest)
+        .await
+        .unwrap();
     drop(subscription);
-    publish(&service, "c", "payload").await;
+    publish(&service, "d", "payload").await;
 }
 
 /// A client with very many addresses: what is ready is found without a look at

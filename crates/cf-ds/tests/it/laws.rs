@@ -257,6 +257,13 @@ async fn one_busy_address_does_not_hold_back_another() {
     for _ in 0..100 {
         publish(&*service, &busy, b"again").await;
     }
+    // Moving an address gives it no further turn.
+    for _ in 0..3 {
+        subscription
+            .add(busy.clone(), Start::Earliest)
+            .await
+            .unwrap();
+    }
     publish(&*service, &quiet, b"once").await;
     let first_two: Vec<_> = read(&mut *subscription).drain(..2).collect();
     assert!(first_two.iter().any(|delivery| delivery.address == quiet));
