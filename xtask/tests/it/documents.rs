@@ -13,7 +13,7 @@ const TRACE: &str = "docs/spec.md";
 fn the_trace_names_tests_that_exist() {
     let text = read(TRACE);
     let tests: Vec<_> = code_spans(&text).filter(|s| s.contains(".rs::")).collect();
-    assert!(tests.len() >= 4, "only {tests:?}");
+    assert!(tests.len() > 10, "only {tests:?}");
     let missing: Vec<_> = tests.into_iter().filter(|name| !has_test(name)).collect();
     assert!(missing.is_empty(), "{TRACE} names {missing:?}");
 }
