@@ -1,4 +1,5 @@
 //! What a client must show, in one binary.
 #![allow(clippy::unwrap_used)]
 
+mod mixed;
 mod probes;
