@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cf_core::{
-    Advertisement, BundleSet, Content, ContentId, ContentState, ConversationId, Error, InviteId,
-    ProtocolDescriptor, ProtocolId, Random, Result, Store, Timestamp,
+    Advertisement, BundleSet, Content, ContentId, ContentState, ConversationId, Error, ErrorKind,
+    InviteId, ProtocolDescriptor, ProtocolId, Random, Result, Store, Timestamp,
 };
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -158,11 +158,9 @@ impl Client {
     /// As [`Client::add`].
     pub async fn resolve(&self, query: &str) -> Result<BundleSet> {
         let now = self.call(|_, now| Ok(now)).await?;
-        let mut all = self.inner.components.discoveries.iter();
-        let Some(discovery) = all.find(|discovery| discovery.recognizes(query)) else {
-            return Err(Error::unsupported(
-                "no discovery of this client takes this; is it whole?",
-            ));
+        let all = &self.inner.components.discoveries;
+        let Some(discovery) = all.iter().find(|discovery| discovery.recognizes(query)) else {
+            return Err(self.unrecognized(query, now).await);
         };
         let mut found = discovery.resolve(query, now).await?;
         match found.len() {
@@ -172,6 +170,19 @@ impl Client {
                 "{claims} clients claim this: ask for a link"
             ))),
         }
+    }
+
+    /// Why no discovery takes a query: one may know more, for instance that it
+    /// is of a newer version. What is not recognized contacts nobody.
+    async fn unrecognized(&self, query: &str, now: Timestamp) -> Error {
+        for discovery in &self.inner.components.discoveries {
+            if let Err(error) = discovery.resolve(query, now).await
+                && error.kind() == ErrorKind::Unsupported
+            {
+                return error;
+            }
+        }
+        Error::unsupported("no discovery of this client takes this; is it whole?")
     }
 
     /// Begins a conversation without a peer: a group of one, or a channel.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cf_core::{
-    Cursor, Delivery, DeliveryAddress, DeliveryService, Locator, Outcome, PublishRequest, Result,
-    Start, Subscription,
+    Cursor, Delivery, DeliveryAddress, DeliveryService, ErrorKind, Locator, Outcome,
+    PublishRequest, Result, Start, Subscription,
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -82,7 +82,7 @@ impl Feed {
     async fn add(&mut self, address: DeliveryAddress, start: Start) {
         self.wanted.insert(address.clone(), start.clone());
         if let Some(subscription) = &mut self.subscription
-            && subscription.add(address, start).await.is_err()
+            && add(&mut **subscription, address, start).await.is_err()
         {
             self.subscription = None;
         }
@@ -111,7 +111,7 @@ impl Feed {
         if self.subscription.is_none() {
             let mut subscription = self.service.subscribe().await?;
             for (address, start) in &self.wanted {
-                subscription.add(address.clone(), start.clone()).await?;
+                add(&mut *subscription, address.clone(), start.clone()).await?;
             }
             self.subscription = Some(subscription);
         }
@@ -123,5 +123,20 @@ impl Feed {
             self.subscription = None;
         }
         next
+    }
+}
+
+/// Subscribes to an address. A cursor that the service does not know is of one
+/// that lost its state: whatever it has now is new.
+async fn add(
+    subscription: &mut dyn Subscription,
+    address: DeliveryAddress,
+    start: Start,
+) -> Result<()> {
+    match subscription.add(address.clone(), start).await {
+        Err(error) if error.kind() == ErrorKind::Misuse => {
+            subscription.add(address, Start::Earliest).await
+        }
+        added => added,
     }
 }

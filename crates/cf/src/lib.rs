@@ -1,1 +1,38 @@
-//! A chat client from five components: presets and re-exports.
+//! The front door: presets and re-exports. The only place that names concrete
+//! components together.
+//!
+//! The README has a program that embeds a client.
+//! A component is swapped by naming another one to the [`Builder`].
+
+mod builder;
+mod random;
+
+pub use builder::{Builder, builder};
+pub use cf_client::{
+    Client, Components, ConversationInfo, Counters, Event, EventKind, Events, LinkOptions, Profile,
+    Request,
+};
+pub use random::SystemRandom;
+
+pub use cf_client as client;
+pub use cf_conversation as conversation;
+pub use cf_core as core;
+pub use cf_discovery as discovery;
+pub use cf_ds as ds;
+pub use cf_framing as framing;
+pub use cf_identity as identity;
+pub use cf_init as init;
+pub use cf_store as store;
+
+/// Takes a text as the id of a content.
+///
+/// # Errors
+/// `Malformed` if it is empty or over 64 bytes.
+pub fn content_id(text: &str) -> core::Result<core::ContentId> {
+    core::ContentId::new(text.as_bytes().to_vec())
+}
+
+/// The README's program, compiled and run with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -166,7 +166,7 @@ impl Driver {
             invite.parameters,
             offer.map(|offer| offer.id),
             info.spec.conversation_protocols,
-            Vec::new(),
+            self.listening(instance),
             now,
         );
         let mut env = cf_core::Env {
@@ -176,6 +176,21 @@ impl Driver {
         };
         let sealed = handshake.seal(&body, &mut env)?;
         self.send_invite(instance, invite.peer, &info.spec.points, &sealed, now)
+    }
+
+    /// Where a conversation listens.
+    fn listening(&self, instance: InstanceId) -> Vec<DeliveryPoint> {
+        let mut all = Vec::new();
+        for ((locator, address), listeners) in &self.points {
+            if listeners.instances.contains(&instance) {
+                all.extend(listeners.framings.iter().map(|framing| DeliveryPoint {
+                    locator: locator.clone(),
+                    address: address.clone(),
+                    framing: framing.clone(),
+                }));
+            }
+        }
+        all
     }
 
     /// Writes an invite in this client's name.

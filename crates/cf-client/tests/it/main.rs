@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod mixed;
+mod observer;
 mod probes;
+mod rules;
+mod shell;
+mod world;

@@ -69,7 +69,7 @@ impl World {
             vec![link, names(None)],
             vec![inbox, psk.clone()],
         );
-        let pax = components(vec![tagged, salted], vec![names(Some("pax"))], vec![psk]);
+        let pax = components(vec![salted, tagged], vec![names(Some("pax"))], vec![psk]);
         Self {
             service: service.clone(),
             saro: Person::new(1, "Saro", saro, &channels),

@@ -14,7 +14,10 @@ fn payloads_share_nothing_and_name_nothing() {
     let raya = world.add("Raya the Recipient", |_| {});
     let bundles = world.bundles(raya);
     let connect = |driver: &mut cf_client::Driver, now| driver.connect(&bundles, None, now);
-    let talk = world.input(saro, connect).expect("no crash").expect("the bundle is good");
+    let talk = world
+        .input(saro, connect)
+        .expect("no crash")
+        .expect("the bundle is good");
     let text = "the same words in every message";
     world.run(2);
     let at_raya = accept(&mut world, raya).expect("she can accept");
@@ -25,7 +28,7 @@ fn payloads_share_nothing_and_name_nothing() {
     }
     world.run(20);
 
-    let router = cf_framing::Tagged::default().router();
+    let router = cf_framing::Tagged.router();
     let mut distinct = HashSet::new();
     let mut seen: HashMap<[u8; 8], usize> = HashMap::new();
     let mut secrets: Vec<Bytes> = vec![
@@ -41,7 +44,10 @@ fn payloads_share_nothing_and_name_nothing() {
     }
     for node in &world.nodes {
         secrets.push(node.identity().id().to_bytes());
-        let key = node.identity().agreement_key(world.now).expect("software keys are there");
+        let key = node
+            .identity()
+            .agreement_key(world.now)
+            .expect("software keys are there");
         secrets.push(Bytes::copy_from_slice(&key.public));
     }
     let payloads: Vec<_> = world.log.values().flatten().cloned().collect();
@@ -49,15 +55,25 @@ fn payloads_share_nothing_and_name_nothing() {
     for payload in &payloads {
         for secret in &secrets {
             let shown = payload.windows(secret.len()).any(|window| window == secret);
-            assert!(!shown, "a payload shows {:?}", String::from_utf8_lossy(secret));
+            assert!(
+                !shown,
+                "a payload shows {:?}",
+                String::from_utf8_lossy(secret)
+            );
         }
         // A resend is the same payload and counts once.
         if !distinct.insert(payload.clone()) {
             continue;
         }
-        let routed = router.route(payload).expect("the client's own payloads are well formed");
+        let routed = router
+            .route(payload)
+            .expect("the client's own payloads are well formed");
         let class = routed.body.len() - padding::BODY_OVERHEAD;
-        assert_eq!(padding::padded_len(class), class, "every body has the length of a class");
+        assert_eq!(
+            padding::padded_len(class),
+            class,
+            "every body has the length of a class"
+        );
         for part in [routed.tag.as_bytes(), &routed.body[..]] {
             for window in part.windows(8) {
                 let window = window.try_into().expect("8 bytes");
@@ -76,7 +92,10 @@ fn hostile_payloads_change_nothing() {
     let (saro, raya) = (world.add("Saro", |_| {}), world.add("Raya", |_| {}));
     let bundles = world.bundles(raya);
     let connect = |driver: &mut cf_client::Driver, now| driver.connect(&bundles, None, now);
-    let talk = world.input(saro, connect).expect("no crash").expect("the bundle is good");
+    let talk = world
+        .input(saro, connect)
+        .expect("no crash")
+        .expect("the bundle is good");
     world.run(2);
     poison(&mut world, 200);
     world.run(5);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_client::{Client, Components, EventKind, LinkOptions, Profile};
-use cf_core::{Batch, ContentId, ErrorKind, Error, Result, Scan, Store};
+use cf_core::{Batch, ContentId, Error, ErrorKind, Result, Scan, Store};
 use cf_ds::MemoryService;
 use cf_store::MemoryStore;
 use cf_testkit::SeededRandom;
@@ -30,7 +30,7 @@ impl Store for Moody {
 
     fn commit(&self, batch: &Batch) -> Result<()> {
         let number = self.commits.fetch_add(1, Ordering::Relaxed) + 1;
-        if number % self.every == 0 {
+        if number.is_multiple_of(self.every) {
             return Err(Error::new(ErrorKind::Other, "the disk is full"));
         }
         self.store.commit(batch)
@@ -40,13 +40,17 @@ impl Store for Moody {
 fn open(name: &str, seed: u64, service: &MemoryService, store: Arc<dyn Store>) -> Client {
     let components = Components {
         services: vec![Arc::new(service.clone())],
-        framings: vec![Arc::new(cf_framing::Tagged::default())],
-        discoveries: vec![Arc::new(cf_discovery::Link::default())],
+        framings: vec![Arc::new(cf_framing::Tagged)],
+        discoveries: vec![Arc::new(cf_discovery::Link)],
         initializations: vec![Arc::new(cf_init::InboxProtocol::default())],
         conversations: vec![cf_conversation::private()],
     };
-    let identity = cf_identity::SoftwareIdentity::generate(&mut SeededRandom::new(seed));
-    let profile = Profile { identity: Arc::new(identity), display_name: name.to_owned() };
+    let identity =
+        cf_identity::SoftwareIdentity::generate(&mut SeededRandom::new(seed)).expect("a seed");
+    let profile = Profile {
+        identity: Arc::new(identity),
+        display_name: name.to_owned(),
+    };
     let next = AtomicU64::new(seed << 32);
     let random = move || Box::new(SeededRandom::new(next.fetch_add(1, Ordering::Relaxed))) as _;
     Client::open(components, profile, store, random).expect("the components are complete")
@@ -55,8 +59,11 @@ fn open(name: &str, seed: u64, service: &MemoryService, store: Arc<dyn Store>) -
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_fails_costs_no_content() {
     let service = MemoryService::new("moody").expect("a valid name");
-    let moody =
-        Moody { store: MemoryStore::default(), commits: Arc::default(), every: 7 };
+    let moody = Moody {
+        store: MemoryStore::default(),
+        commits: Arc::default(),
+        every: 7,
+    };
     let saro = open("Saro", 1, &service, Arc::new(moody.clone()));
     let raya = open("Raya", 2, &service, Arc::new(MemoryStore::default()));
     let link = raya.link(LinkOptions::default()).await.expect("a link");
@@ -91,9 +98,14 @@ async fn a_store_that_fails_costs_no_content() {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), reading).await.expect("all of it arrives");
+    tokio::time::timeout(Duration::from_secs(60), reading)
+        .await
+        .expect("all of it arrives");
     assert_eq!(got, sent);
-    assert!(moody.commits.load(Ordering::Relaxed) >= 7, "the store never failed");
+    assert!(
+        moody.commits.load(Ordering::Relaxed) >= 7,
+        "the store never failed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,14 +122,25 @@ async fn unconfirmed_events_come_again_under_the_same_number() {
 
     let raya = open("Raya", 4, &service, store.clone());
     let mut events = raya.events().expect("readable");
-    let again = events.next().await.expect("readable").expect("the request again");
+    let again = events
+        .next()
+        .await
+        .expect("readable")
+        .expect("the request again");
     assert_eq!(first, again);
     raya.confirm(again.seq).await.expect("it was told");
-    assert_eq!(raya.confirm(again.seq + 9).await.unwrap_err().kind(), ErrorKind::Misuse);
+    assert_eq!(
+        raya.confirm(again.seq + 9).await.unwrap_err().kind(),
+        ErrorKind::Misuse
+    );
     raya.shutdown().await;
 
     let raya = open("Raya", 4, &service, store);
     let mut events = raya.events().expect("readable");
     raya.shutdown().await;
-    assert_eq!(events.next().await.expect("readable"), None, "what was confirmed is not told");
+    assert_eq!(
+        events.next().await.expect("readable"),
+        None,
+        "what was confirmed is not told"
+    );
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use cf_client::{Commit, Components, Driver, Effect, Event, Profile, events_after};
 use cf_core::{
-    Batch, BundleSet, Content, ContentId, ConversationId, Cursor, Delivery, DeliveryAddress, Locator,
-    Outcome, Random, Result, Start, Store, Timestamp,
+    Batch, BundleSet, Content, ContentId, ConversationId, Cursor, Delivery, DeliveryAddress,
+    Locator, Outcome, Random, Result, Start, Store, Timestamp,
 };
 use cf_ds::MemoryService;
 use cf_store::MemoryStore;
@@ -69,16 +69,19 @@ impl World {
         let service = MemoryService::new("world").expect("a valid name");
         let mut components = Components {
             services: vec![Arc::new(service)],
-            framings: vec![Arc::new(cf_framing::Tagged::default())],
-            discoveries: vec![Arc::new(cf_discovery::Link::default())],
+            framings: vec![Arc::new(cf_framing::Tagged)],
+            discoveries: vec![Arc::new(cf_discovery::Link)],
             initializations: vec![Arc::new(cf_init::InboxProtocol::default())],
             conversations: vec![cf_conversation::private()],
         };
         change(&mut components);
-        let identity = cf_identity::SoftwareIdentity::generate(&mut self.random);
+        let identity = cf_identity::SoftwareIdentity::generate(&mut self.random).expect("a seed");
         self.nodes.push(Node {
             components: Arc::new(components),
-            profile: Profile { identity: Arc::new(identity), display_name: name.to_owned() },
+            profile: Profile {
+                identity: Arc::new(identity),
+                display_name: name.to_owned(),
+            },
             store: MemoryStore::default(),
             driver: None,
             pipeline: Vec::new(),
@@ -140,8 +143,13 @@ impl World {
             }
             let mut commits = std::mem::take(&mut self.nodes[node].pipeline);
             let mut batch = Batch::default();
-            commits.iter_mut().for_each(|commit| batch.append(std::mem::take(&mut commit.batch)));
-            self.nodes[node].store.commit(&batch).expect("memory takes everything");
+            commits
+                .iter_mut()
+                .for_each(|commit| batch.append(std::mem::take(&mut commit.batch)));
+            self.nodes[node]
+                .store
+                .commit(&batch)
+                .expect("memory takes everything");
             for commit in commits {
                 if let Some(driver) = &mut self.nodes[node].driver {
                     driver.committed(commit.number);
@@ -168,17 +176,27 @@ impl World {
 
     fn carry_out(&mut self, node: usize, effect: Effect) {
         match effect {
-            Effect::Subscribe { locator, address, start } => {
+            Effect::Subscribe {
+                locator,
+                address,
+                start,
+            } => {
                 let from = match start {
                     Start::After(cursor) => position(&cursor) + 1,
                     _ => 0,
                 };
-                self.nodes[node].subscriptions.insert((locator, address), from);
+                self.nodes[node]
+                    .subscriptions
+                    .insert((locator, address), from);
             }
             Effect::Unsubscribe { locator, address } => {
                 self.nodes[node].subscriptions.remove(&(locator, address));
             }
-            Effect::Publish { entry, locator, request } => {
+            Effect::Publish {
+                entry,
+                locator,
+                request,
+            } => {
                 let lost = self.random.chance(self.faults.loss);
                 let log = self.log.entry((locator, request.address)).or_default();
                 if !lost {
@@ -220,11 +238,16 @@ impl World {
             index += self.random.below((len - next).min(20) as u64) as usize;
         }
         if index == next && !self.random.chance(self.faults.repetition) {
-            self.nodes[node].subscriptions.insert(place.clone(), next + 1);
+            self.nodes[node]
+                .subscriptions
+                .insert(place.clone(), next + 1);
         }
         let payload = self.log[&place][index].clone();
-        let delivery =
-            Delivery { address: place.1, payload, cursor: (index == next).then(|| cursor(index)) };
+        let delivery = Delivery {
+            address: place.1,
+            payload,
+            cursor: (index == next).then(|| cursor(index)),
+        };
         self.input_without_waiting(node, |driver, now| driver.deliver(&place.0, delivery, now));
         if self.random.chance(30) {
             self.commit(node);
@@ -251,7 +274,10 @@ impl World {
     pub(crate) fn settle(&mut self, leaps: usize) {
         for _ in 0..leaps {
             self.run(3);
-            let wakes = self.nodes.iter().filter_map(|node| node.driver.as_ref()?.next_wake());
+            let wakes = self
+                .nodes
+                .iter()
+                .filter_map(|node| node.driver.as_ref()?.next_wake());
             if let Some(at) = wakes.min()
                 && at.since(self.now) < Duration::from_secs(24 * 60 * 60)
             {
@@ -278,7 +304,10 @@ impl World {
         loop {
             let (id, content) = (id.clone(), content.clone());
             match self.input(node, |driver, now| driver.send(to, id, content, now)) {
-                Some(sent) => return drop(sent.expect("the conversation takes it")),
+                Some(sent) => {
+                    sent.expect("the conversation takes it");
+                    return;
+                }
                 None => continue,
             }
         }
@@ -290,21 +319,18 @@ impl World {
 
     pub(crate) fn with<T>(&mut self, node: usize, call: impl FnOnce(&Driver) -> T) -> T {
         self.start(node);
-        call(self.nodes[node].driver.as_ref().expect("it was just started"))
+        call(
+            self.nodes[node]
+                .driver
+                .as_ref()
+                .expect("it was just started"),
+        )
     }
 
     /// Crashes a client now.
     pub(crate) fn kill(&mut self, node: usize) {
         self.nodes[node].driver = None;
         self.nodes[node].pipeline.clear();
-    }
-
-    /// Gives a client another set of components at its next start.
-    pub(crate) fn install(&mut self, node: usize, change: impl FnOnce(&mut Components)) {
-        let mut components = (*self.nodes[node].components).clone();
-        change(&mut components);
-        self.nodes[node].components = Arc::new(components);
-        self.kill(node);
     }
 }
 
@@ -319,9 +345,11 @@ fn position(cursor: &Cursor) -> usize {
 /// The texts of one conversation in a client's log, in order.
 pub(crate) fn texts(events: &[Event], of: ConversationId) -> Vec<String> {
     let text = |event: &Event| match &event.kind {
-        cf_client::EventKind::Message { conversation, content, .. } if *conversation == of => {
-            Some(String::from_utf8_lossy(content).into_owned())
-        }
+        cf_client::EventKind::Message {
+            conversation,
+            content,
+            ..
+        } if *conversation == of => Some(String::from_utf8_lossy(content).into_owned()),
         _ => None,
     };
     events.iter().filter_map(text).collect()

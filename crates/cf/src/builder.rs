@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use cf_client::{Client, Components, Profile};
+use cf_core::{
+    ConversationProtocol, DeliveryService, DiscoveryProtocol, FramingStrategy, Identity,
+    InitializationProtocol, Result, Store,
+};
+
+use cf_identity::SoftwareIdentity;
+
+use crate::SystemRandom;
+
+/// Starts a client with a name to show to others.
+pub fn builder(display_name: &str) -> Builder {
+    Builder {
+        display_name: display_name.to_owned(),
+        identity: None,
+        store: None,
+        components: Components::default(),
+    }
+}
+
+/// Composes a client. For each of the five choices, what is named first is
+/// preferred; a choice for which nothing is named gets the stock component.
+///
+/// | choice | stock component |
+/// |---|---|
+/// | framing | `/cf/framing/tagged/1` |
+/// | discovery | `/cf/discovery/link/1` |
+/// | initialization | `/cf/init/inbox/1` |
+/// | conversation | `/cf/conversation/private/1` |
+/// | delivery service | none: name at least one |
+///
+/// Without an identity and a store the client lives as long as its process.
+#[must_use = "call `open`"]
+pub struct Builder {
+    display_name: String,
+    identity: Option<Arc<dyn Identity>>,
+    store: Option<Arc<dyn Store>>,
+    components: Components,
+}
+
+impl Builder {
+    /// Sets who the client is.
+    pub fn identity(mut self, identity: Arc<dyn Identity>) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Sets where the client keeps its state.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Adds a delivery service.
+    pub fn service(mut self, service: impl DeliveryService + 'static) -> Self {
+        self.components.services.push(Arc::new(service));
+        self
+    }
+
+    /// Adds a framing strategy.
+    pub fn framing(mut self, framing: impl FramingStrategy + 'static) -> Self {
+        self.components.framings.push(Arc::new(framing));
+        self
+    }
+
+    /// Adds a discovery protocol.
+    pub fn discovery(mut self, discovery: impl DiscoveryProtocol + 'static) -> Self {
+        self.components.discoveries.push(Arc::new(discovery));
+        self
+    }
+
+    /// Adds an initialization protocol.
+    pub fn initialization(mut self, init: impl InitializationProtocol + 'static) -> Self {
+        self.components.initializations.push(Arc::new(init));
+        self
+    }
+
+    /// Adds a conversation protocol.
+    pub fn conversation(mut self, conversation: Arc<dyn ConversationProtocol>) -> Self {
+        self.components.conversations.push(conversation);
+        self
+    }
+
+    /// Opens the client on the current tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub fn open(self) -> Result<Client> {
+        let Self {
+            display_name,
+            identity,
+            store,
+            mut components,
+        } = self;
+        if components.framings.is_empty() {
+            components.framings.push(Arc::new(cf_framing::Tagged));
+        }
+        if components.discoveries.is_empty() {
+            components.discoveries.push(Arc::new(cf_discovery::Link));
+        }
+        if components.initializations.is_empty() {
+            components
+                .initializations
+                .push(Arc::new(cf_init::InboxProtocol::default()));
+        }
+        if components.conversations.is_empty() {
+            components.conversations.push(cf_conversation::private());
+        }
+        let identity = match identity {
+            Some(identity) => identity,
+            None => Arc::new(SoftwareIdentity::generate(&mut SystemRandom::default())?),
+        };
+        let store = store.unwrap_or_else(|| Arc::new(cf_store::MemoryStore::default()));
+        let profile = Profile {
+            identity,
+            display_name,
+        };
+        Client::open(components, profile, store, || {
+            Box::new(SystemRandom::default())
+        })
+    }
+}
