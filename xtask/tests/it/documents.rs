@@ -41,6 +41,8 @@ fn a_name_without_a_thing_is_found() {
     assert!(!has_test("xtask/tests/it/documents.rs::a_name"));
     assert!(!has_test("xtask/tests/it/nowhere.rs::a_name"));
     assert!(!has_test("xtask/tests/it/documents.rs::has_test"));
+    assert!(is_declared(&root().join("xtask/tests/it/sources.rs")));
+    assert!(!is_declared(&root().join("xtask/tests/it/undeclared.rs")));
     assert!(has_words(&words(), "Subscription::add"));
     assert!(!has_words(&words(), "Subscription::ad"));
 }
@@ -92,8 +94,12 @@ fn has_test(name: &str) -> bool {
     is_test && is_declared(&path)
 }
 
-/// Whether the module above declares this file, so that it is compiled.
+/// Whether this file is compiled: the root of a target, or declared by the module
+/// above it.
 fn is_declared(path: &Path) -> bool {
+    if path.ends_with("main.rs") || path.ends_with("lib.rs") {
+        return true;
+    }
     let folder = path.parent().unwrap();
     let declaration = format!("mod {};", path.file_stem().unwrap().to_str().unwrap());
     let above = ["main.rs", "lib.rs", "mod.rs"].map(|name| folder.join(name));
