@@ -3,7 +3,8 @@
 //! underscores for the package's dots.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::{Result, root};
 
@@ -83,8 +84,9 @@ fn generate(folder: &Path) -> Result<Vec<(String, String)>> {
         .bytes(["."])
         .out_dir(&out)
         .compile_fds(files)?;
-    sorted(&out)?
-        .into_iter()
+    let made = sorted(&out)?;
+    format(&made)?;
+    made.into_iter()
         .map(|path| {
             let package = path
                 .file_stem()
@@ -100,7 +102,25 @@ fn generate(folder: &Path) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-fn sorted(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+/// Formats as `cargo fmt` does, which follows a module into generated files: the two
+/// must not undo each other.
+fn format(files: &[PathBuf]) -> Result {
+    let status = Command::new("rustfmt")
+        .arg("--config-path")
+        .arg(root())
+        .args(files)
+        .status()
+        .map_err(|error| {
+            format!("rustfmt does not run ({error}): `rustup component add rustfmt`")
+        })?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("rustfmt refused the generated code".into())
+    }
+}
+
+fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Ok(Vec::new());
     };
