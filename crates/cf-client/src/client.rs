@@ -185,7 +185,8 @@ impl Client {
         Error::unsupported("no discovery of this client takes this; is it whole?")
     }
 
-    /// Begins a conversation without a peer: a group of one, or a channel.
+    /// Begins a conversation without a peer: a group of one, or a channel. Gives
+    /// the parameters by which others [`join`](Self::join) it, where they can.
     ///
     /// # Errors
     /// Those of the conversation protocol.
@@ -193,7 +194,7 @@ impl Client {
         &self,
         protocol: &ProtocolId,
         parameters: impl Into<Bytes>,
-    ) -> Result<ConversationId> {
+    ) -> Result<(ConversationId, Bytes)> {
         let (protocol, parameters) = (protocol.clone(), parameters.into());
         self.call(move |driver, now| driver.create(&protocol, parameters, now))
             .await

@@ -103,8 +103,10 @@ pub trait Conversation: Send {
     /// Takes an input.
     ///
     /// # Errors
-    /// `Malformed` or `Rejected` for a frame, `Unavailable` for content that
-    /// can't be taken now, `Misuse` for content that never can.
+    /// `Malformed` or `Rejected` for a frame that is not good, `Unavailable` for
+    /// one that can't be judged yet: it is kept, and comes again when its tag is
+    /// expected anew. `Unavailable` for content that can't be taken now, `Misuse`
+    /// for content that never can.
     fn handle(&mut self, input: Input, env: &mut Env<'_>) -> Result<()>;
 
     /// What is to be done. Call until it gives `None` after every call that
@@ -139,6 +141,8 @@ pub enum Input {
     Miss {
         /// Where it arrived.
         point: DeliveryPoint,
+        /// Its place at its address, where the service has cursors.
+        cursor: Option<Cursor>,
         /// Its tag.
         tag: RoutingTag,
         /// How many tags the instance may derive.
@@ -190,7 +194,8 @@ pub enum Input {
 pub enum Output {
     /// Publish a frame.
     Publish(Publish),
-    /// Subscribe to a point.
+    /// Subscribe to a point: from the earliest payload that is retained, or
+    /// where this client stopped there.
     Listen(DeliveryPoint),
     /// No longer needs a point.
     Unlisten(DeliveryPoint),

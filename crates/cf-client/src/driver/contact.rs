@@ -206,7 +206,8 @@ impl Driver {
         Ok(conversation)
     }
 
-    /// Begins a conversation without a peer: a group of one, or a channel.
+    /// Begins a conversation without a peer: a group of one, or a channel. Gives
+    /// the parameters by which others [`join`](Self::join) it, where they can.
     ///
     /// # Errors
     /// Those of the conversation protocol.
@@ -215,7 +216,7 @@ impl Driver {
         protocol: &ProtocolId,
         parameters: Bytes,
         now: Timestamp,
-    ) -> Result<ConversationId> {
+    ) -> Result<(ConversationId, Bytes)> {
         let component = self.conversation_protocol(protocol)?;
         let setup = self.lone_setup(parameters);
         let conversation = setup.conversation;
@@ -224,17 +225,17 @@ impl Driver {
             random: &mut *self.random,
             records: &EmptyRecords,
         };
-        let machine = component.create(setup, &mut env)?.conversation;
+        let created = component.create(setup, &mut env)?;
         self.start(
             conversation,
             protocol.clone(),
             None,
             String::new(),
-            machine,
+            created.conversation,
             now,
         );
         self.settle(now);
-        Ok(conversation)
+        Ok((conversation, created.parameters))
     }
 
     /// Joins a conversation by parameters that the application has, without an

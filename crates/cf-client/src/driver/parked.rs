@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cf_core::{DeliveryAddress, DeliveryPoint, Locator, Result, RoutingTag, Tag, Timestamp};
+use cf_core::{
+    Cursor, DeliveryAddress, DeliveryPoint, Locator, Result, RoutingTag, Tag, Timestamp,
+};
 
 use super::Driver;
 use super::way::SEARCH_BUDGET;
@@ -58,11 +60,19 @@ impl Parked {
         }
     }
 
-    pub(super) fn read(&self, key: u64, overlay: &Overlay) -> Option<(DeliveryPoint, Bytes)> {
+    pub(super) fn read(
+        &self,
+        key: u64,
+        overlay: &Overlay,
+    ) -> Option<(DeliveryPoint, Bytes, Option<Cursor>)> {
         self.entries.get(&key)?;
         let value = overlay.get(PARKED, &records::number_key(key)).ok()??;
         let parked: wire::Parked = records::read(&value).ok()?;
-        Some((records::point(&parked.point).ok()?, parked.payload))
+        let cursor = match parked.has_cursor {
+            true => Cursor::new(parked.cursor).ok(),
+            false => None,
+        };
+        Some((records::point(&parked.point).ok()?, parked.payload, cursor))
     }
 
     pub(super) fn insert(
@@ -128,6 +138,7 @@ impl Driver {
         point: &DeliveryPoint,
         payload: &Bytes,
         tag: RoutingTag,
+        cursor: Option<Cursor>,
         now: Timestamp,
     ) {
         let key = self.parked.next;
@@ -135,6 +146,8 @@ impl Driver {
             point: Some(point.into()),
             payload: payload.clone(),
             at: now.0,
+            has_cursor: cursor.is_some(),
+            cursor: cursor.map_or(Bytes::new(), |c| Bytes::copy_from_slice(c.as_bytes())),
         };
         self.overlay
             .put(PARKED, records::number_key(key), records::write(&parked));

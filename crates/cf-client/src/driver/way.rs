@@ -270,6 +270,7 @@ impl Driver {
         cursor: Option<cf_core::Cursor>,
         now: Timestamp,
     ) {
+        let again = cursor.clone();
         let incoming = Incoming {
             point: point.clone(),
             cursor,
@@ -278,7 +279,7 @@ impl Driver {
         };
         match self.input(instance, Input::Frame(incoming), now) {
             Ok(()) => self.counters.add("routed.frame"),
-            Err(error) if error.is_retryable() => self.park(point, payload, tag, now),
+            Err(error) if error.is_retryable() => self.park(point, payload, tag, again, now),
             Err(error) => self.rejected("rejected.frame", &error),
         }
     }
@@ -315,6 +316,7 @@ impl Driver {
             }
             let input = Input::Miss {
                 point: point.clone(),
+                cursor: cursor.clone(),
                 tag: routed.tag,
                 budget,
             };
@@ -335,12 +337,12 @@ impl Driver {
                 return self.frame(instance, point, payload, routed, cursor, now);
             }
         }
-        self.park(point, payload, routed.tag, now);
+        self.park(point, payload, routed.tag, cursor, now);
     }
 
     /// Tries a parked payload again.
     fn parked_again(&mut self, key: u64, now: Timestamp) {
-        let Some((point, payload)) = self.parked.read(key, &self.overlay) else {
+        let Some((point, payload, cursor)) = self.parked.read(key, &self.overlay) else {
             return;
         };
         let Some(router) = self.routers.get(&point.framing) else {
@@ -354,7 +356,7 @@ impl Driver {
         ) = router.route(&payload)
         {
             self.unpark(key);
-            self.frame(instance, &point, &payload, routed, None, now);
+            self.frame(instance, &point, &payload, routed, cursor, now);
         }
     }
 }

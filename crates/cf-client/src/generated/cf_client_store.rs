@@ -101,6 +101,10 @@ pub struct Parked {
     pub payload: ::prost::bytes::Bytes,
     #[prost(uint64, tag = "3")]
     pub at: u64,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub cursor: ::prost::bytes::Bytes,
+    #[prost(bool, tag = "5")]
+    pub has_cursor: bool,
 }
 /// An opened invite that waits for the user or for its component. Key: invite id.
 #[derive(Clone, PartialEq, ::prost::Message)]

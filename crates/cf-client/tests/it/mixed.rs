@@ -2,7 +2,7 @@
 //! ones and all probes, side by side through the real driver.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,7 +39,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let service = Arc::new(MemoryService::new("mixed").unwrap());
-        let (table, channels) = (Table::default(), Channels::default());
+        let table = Table::default();
         let tagged: Arc<dyn FramingStrategy> = Arc::new(Tagged);
         let salted: Arc<dyn FramingStrategy> = Arc::new(Salted::new());
         let inbox: Arc<dyn InitializationProtocol> = Arc::new(InboxProtocol::new());
@@ -56,7 +56,7 @@ impl World {
             conversations: vec![
                 cf_conversation::private(),
                 Arc::new(ToyGroup::new()),
-                Arc::new(Channel(PublicChannel::new(), channels.clone())),
+                Arc::new(PublicChannel::new()),
             ],
         };
         let saro = components(
@@ -72,9 +72,9 @@ impl World {
         let pax = components(vec![salted, tagged], vec![names(Some("pax"))], vec![psk]);
         Self {
             service: service.clone(),
-            saro: Person::new(1, "Saro", saro, &channels),
-            raya: Person::new(2, "Raya", raya, &channels),
-            pax: Person::new(3, "Pax", pax, &channels),
+            saro: Person::new(1, "Saro", saro),
+            raya: Person::new(2, "Raya", raya),
+            pax: Person::new(3, "Pax", pax),
         }
     }
 }
@@ -88,11 +88,10 @@ struct Person {
     profile: Profile,
     store: Arc<MemoryStore>,
     seeds: Arc<AtomicU64>,
-    channels: Channels,
 }
 
 impl Person {
-    fn new(seed: u64, name: &str, components: Components, channels: &Channels) -> Self {
+    fn new(seed: u64, name: &str, components: Components) -> Self {
         let identity = SoftwareIdentity::generate(&mut SeededRandom::new(seed)).unwrap();
         let profile = Profile {
             identity: Arc::new(identity),
@@ -110,7 +109,6 @@ impl Person {
             profile,
             store,
             seeds,
-            channels: channels.clone(),
         }
     }
 
@@ -258,7 +256,7 @@ async fn a_group_invites_by_what_each_bundle_names() {
         saro, raya, pax, ..
     } = &mut world;
     let (link, name) = (saro.link().await, pax.link().await);
-    let group = raya.client.create(&GROUP, Bytes::new()).await.unwrap();
+    let (group, _) = raya.client.create(&GROUP, Bytes::new()).await.unwrap();
     raya.client.add_member(group, &link).await.unwrap();
     raya.say(group, "to Saro alone").await;
     assert_eq!(saro.accept(&GROUP).await, group);
@@ -311,9 +309,8 @@ async fn a_public_channel_beside_a_private_conversation() {
     let private = saro.client.add(&raya.link().await).await.unwrap();
     raya.accept(cf_conversation::private().id()).await;
 
-    let channel = raya.client.create(&CHANNEL, Bytes::new()).await.unwrap();
+    let (channel, parameters) = raya.client.create(&CHANNEL, Bytes::new()).await.unwrap();
     raya.say(channel, "before anybody reads").await;
-    let parameters = raya.channels.lock().unwrap().pop().unwrap();
     for reader in [saro, pax] {
         let reading = reader
             .client
@@ -333,47 +330,4 @@ async fn a_public_channel_beside_a_private_conversation() {
     }
     raya.say(private, "only for you").await;
     world.saro.hear(private, "only for you").await;
-}
-
-/// The parameters of the channels that were created.
-type Channels = Arc<Mutex<Vec<Bytes>>>;
-
-/// A channel whose parameters the application gets to see when it creates one.
-struct Channel(PublicChannel, Channels);
-
-impl ConversationProtocol for Channel {
-    fn id(&self) -> &ProtocolId {
-        self.0.id()
-    }
-
-    fn specification(&self) -> &str {
-        self.0.specification()
-    }
-
-    fn properties(&self) -> Properties {
-        self.0.properties()
-    }
-
-    fn make_offer(&self, request: OfferRequest, env: &mut Env<'_>) -> Result<Option<MadeOffer>> {
-        self.0.make_offer(request, env)
-    }
-
-    fn create(&self, setup: Setup, env: &mut Env<'_>) -> Result<Created> {
-        let created = self.0.create(setup, env)?;
-        self.1.lock().unwrap().push(created.parameters.clone());
-        Ok(created)
-    }
-
-    fn join(&self, setup: Setup, env: &mut Env<'_>) -> Result<Box<dyn Conversation>> {
-        self.0.join(setup, env)
-    }
-
-    fn restore(
-        &self,
-        conversation: ConversationId,
-        identity: Arc<dyn Identity>,
-        env: &mut Env<'_>,
-    ) -> Result<Box<dyn Conversation>> {
-        self.0.restore(conversation, identity, env)
-    }
 }

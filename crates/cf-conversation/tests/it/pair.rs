@@ -295,6 +295,36 @@ impl Pair {
         pair
     }
 
+    /// Joins with an invite's parameters from a stranger.
+    pub(crate) fn joining(
+        protocol: &Arc<dyn ConversationProtocol>,
+        parameters: Bytes,
+    ) -> Result<Box<dyn Conversation>> {
+        let mut random = SeededRandom::new(1);
+        let raya: Arc<dyn Identity> = Named::new("Raya's identity key");
+        let mut env = Env {
+            now: Timestamp(1_800_000_000_000),
+            random: &mut random,
+            records: &cf_core::EmptyRecords,
+        };
+        let setup = Setup {
+            conversation: CONVERSATION,
+            identity: raya,
+            peer: Some(Peer {
+                id: PeerId(2),
+                participant: None,
+                offer: None,
+                points: vec![info("Saro's point")],
+            }),
+            exported: Some(Secret::new(vec![1; 32])),
+            offer_secret: Some(Secret::new(vec![2; 32])),
+            parameters,
+            points: vec![info("Raya's point")],
+            arrived_at: Some(info("Raya's link")),
+        };
+        protocol.join(setup, &mut env)
+    }
+
     pub(crate) fn send(&mut self, from: usize, id: &str, text: impl Into<Bytes>) {
         self.sides[from].send(id, text, self.now).unwrap();
         self.publish(from);
@@ -349,9 +379,10 @@ impl Pair {
         }
         if !side.expected.contains(&incoming.tag) {
             let input = Input::Miss {
+                cursor: None,
                 point: incoming.point.clone(),
                 tag: incoming.tag,
-                budget: 4_096,
+                budget: 8_192,
             };
             side.handle(input, self.now).unwrap();
         }

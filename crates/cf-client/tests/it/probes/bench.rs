@@ -340,6 +340,7 @@ impl Bench {
         };
         if routed.instance.is_none() {
             let miss = Input::Miss {
+                cursor: None,
                 point: point.clone(),
                 tag: routed.tag,
                 budget: 100,
