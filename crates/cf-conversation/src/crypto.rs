@@ -113,3 +113,6 @@ pub(crate) fn open(
     buffer.truncate(len);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -447,13 +447,15 @@ impl RatchetConversation {
     }
 
     fn expire(&mut self, now: Timestamp) {
+        // The driver's timer is spent.
+        self.wake = Timestamp::NEVER;
         let mut changes = Vec::new();
         let mut routes = Routes::default();
         self.drop_skipped(now, &mut changes, &mut routes);
         self.put_changes(changes);
         self.put_routes(routes);
         if self.settled.points.expires_at() <= now {
-            // Never an error: nothing about the limits changes.
+            // Cannot fail: nothing about the limits changes.
             let _ = self.change_points(|settled| {
                 settled.points.expire(now);
                 Ok(())

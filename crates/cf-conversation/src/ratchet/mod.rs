@@ -15,6 +15,9 @@ mod setup;
 mod skipped;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

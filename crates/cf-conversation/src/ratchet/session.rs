@@ -55,9 +55,9 @@ pub(crate) struct ReceiveChain {
 
 /// What both sides derive from the secret of the first contact.
 pub(crate) struct Origin {
-    root: RootKey,
-    initiator_header: Key,
-    responder_header: Key,
+    pub(crate) root: RootKey,
+    pub(crate) initiator_header: Key,
+    pub(crate) responder_header: Key,
     pub(crate) session_id: [u8; 32],
     pub(crate) standing_tag: RoutingTag,
     pub(crate) exporter: Key,
@@ -90,6 +90,10 @@ pub(crate) struct Passed {
 }
 
 /// What receiving a frame changes; nothing has changed before it is committed.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the larger one is by far the more frequent"
+)]
 pub(crate) enum Step {
     /// A further frame of the peer's chain.
     Current {

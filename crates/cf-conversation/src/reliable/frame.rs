@@ -109,3 +109,75 @@ impl Frame {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn frames_follow_the_vectors() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/spec/vectors/conversation-private-1.json"
+        );
+        let vectors: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let hex = |value: &Value| -> Bytes {
+            let text = value.as_str().unwrap();
+            HEXLOWER.decode(text.as_bytes()).unwrap().into()
+        };
+        for vector in vectors["reliable"].as_array().unwrap() {
+            let skipped = vector["skipped"].as_array().unwrap().iter();
+            let frame = Frame {
+                sequence: vector["sequence"].as_u64().unwrap(),
+                acknowledgement: Acknowledgement {
+                    cumulative: vector["acknowledged"].as_u64().unwrap(),
+                    bitmap: hex(&vector["bitmap"]),
+                },
+                skipped: skipped.map(|number| number.as_u64().unwrap()).collect(),
+                body: match (vector["content"].is_null(), vector["close"] == true) {
+                    (true, true) => Body::Close,
+                    (true, false) => Body::None,
+                    (false, _) => Body::Content(hex(&vector["content"])),
+                },
+                unknown: None,
+            };
+            assert_eq!(frame.encode(), hex(&vector["encoded"]));
+            let decoded = Frame::decode(hex(&vector["encoded"])).unwrap();
+            assert_eq!(decoded.sequence, frame.sequence);
+            assert_eq!(decoded.acknowledgement, frame.acknowledgement);
+            assert_eq!(decoded.skipped, frame.skipped);
+            assert_eq!(decoded.body, frame.body);
+        }
+    }
+
+    #[test]
+    fn unknown_bodies_are_named() {
+        let mut bytes = Frame {
+            sequence: 9,
+            acknowledgement: Acknowledgement::default(),
+            skipped: Vec::new(),
+            body: Body::None,
+            unknown: None,
+        }
+        .encode()
+        .to_vec();
+        // Field 18 with two bytes, and field 5, which concerns the frame.
+        bytes.extend([0x92, 0x01, 0x02, 1, 2, 0x28, 7]);
+        let frame = Frame::decode(bytes.into()).unwrap();
+        assert_eq!((frame.unknown, frame.body), (Some(18), Body::None));
+    }
+
+    #[test]
+    fn bits_stand_for_numbers_beyond_the_first_missing() {
+        let acknowledgement = Acknowledgement {
+            cumulative: 10,
+            bitmap: Bytes::from_static(&[0b101, 0b1000_0000]),
+        };
+        let numbers: Vec<_> = acknowledgement.beyond().collect();
+        assert_eq!(numbers, [12, 14, 27]);
+        assert_eq!(acknowledgement.highest(), 27);
+    }
+}

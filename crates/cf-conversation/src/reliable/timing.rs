@@ -12,6 +12,8 @@ pub(super) const BATCH_EVERY: Duration = Duration::from_millis(50);
 
 impl ReliableConversation {
     pub(super) fn handle_time(&mut self, env: &mut Env<'_>) -> Result<()> {
+        // The driver's timer is spent.
+        self.wake = Timestamp::NEVER;
         if self.inner_wake <= env.now {
             self.inner_wake = Timestamp::NEVER;
             let outputs = self.call(Input::Time, env)?;

@@ -47,9 +47,9 @@ fn every_content_arrives_once_and_in_order_over_a_bad_link() {
             pair.run_for(Duration::from_millis(pause));
         }
         pair.run_for(Duration::from_secs(24 * 3600));
-        for side in 0..2 {
-            assert_eq!(pair.sides[1 - side].contents(), sent[side], "seed {seed}");
-            for text in &sent[side] {
+        for (side, sent) in sent.iter().enumerate() {
+            assert_eq!(pair.sides[1 - side].contents(), *sent, "seed {seed}");
+            for text in sent {
                 let id = ContentId::new(text.clone().into_bytes()).unwrap();
                 let state = |event: &&ConversationEvent| matches!(event, ConversationEvent::State { id: of, state: ContentState::Delivered } if *of == id);
                 assert_eq!(pair.sides[side].events.iter().filter(state).count(), 1);

