@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod delivery;
+mod golden;
 mod hostile;
 mod limits;
 mod pair;

@@ -1,0 +1,102 @@
+//! Every later build opens the records that an earlier one stored.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use cf_conversation::private;
+use cf_core::{Incoming, Input, RoutingTag};
+use cf_testkit::RecordMap;
+use data_encoding::HEXLOWER;
+use serde_json::{Value, json};
+
+use crate::pair::{Faults, Pair, point};
+
+const PATH: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/golden/private-1-records-1.json"
+);
+
+/// Raya's records with something of every kind: a frame in flight, keys of
+/// frames passed over, contents held back, contents missing.
+fn pair() -> (Pair, Vec<(RoutingTag, Bytes)>) {
+    let mut pair = Pair::new(&private(), Faults::NONE, 99);
+    pair.run_for(Duration::from_secs(10));
+    for number in 0..5 {
+        let text = number.to_string();
+        pair.sides[0].send(&text, text.clone(), pair.now).unwrap();
+    }
+    let payloads: Vec<_> = std::mem::take(&mut pair.sides[0].outbox)
+        .into_iter()
+        .map(|publish| (publish.frame.tag, publish.frame.body))
+        .collect();
+    pair.faults.loss = 100;
+    deliver(&mut pair, &payloads[2]);
+    pair.run_for(Duration::from_secs(31));
+    deliver(&mut pair, &payloads[4]);
+    pair.send(1, "from Raya", "from Raya");
+    (pair, payloads)
+}
+
+fn deliver(pair: &mut Pair, (tag, body): &(RoutingTag, Bytes)) {
+    let incoming = Incoming {
+        point: point("Raya's point"),
+        cursor: None,
+        tag: *tag,
+        body: body.clone(),
+    };
+    pair.deliver(1, incoming);
+}
+
+#[test]
+#[ignore = "writes the golden file: only for a new version of the records"]
+fn write() {
+    let (pair, payloads) = pair();
+    let hex = |bytes: &[u8]| HEXLOWER.encode(bytes);
+    let records = pair.sides[1].records.0.iter();
+    let golden = json!({
+        "now": pair.now.0,
+        "records": records.map(|(key, value)| [hex(key), hex(value)]).collect::<Vec<_>>(),
+        "payloads": payloads.iter().map(|(tag, body)| [hex(&tag.0), hex(body)]).collect::<Vec<_>>(),
+    });
+    std::fs::write(PATH, serde_json::to_string_pretty(&golden).unwrap() + "\n").unwrap();
+}
+
+#[test]
+fn stored_records_go_on() {
+    let golden: Value = serde_json::from_slice(&std::fs::read(PATH).unwrap()).unwrap();
+    let hex = |value: &Value| -> Bytes {
+        HEXLOWER
+            .decode(value.as_str().unwrap().as_bytes())
+            .unwrap()
+            .into()
+    };
+    let pairs = |name: &str| -> Vec<(Bytes, Bytes)> {
+        let list = golden[name].as_array().unwrap().iter();
+        list.map(|pair| (hex(&pair[0]), hex(&pair[1]))).collect()
+    };
+    let mut pair = Pair::new(&private(), Faults::NONE, 7);
+    pair.now = cf_core::Timestamp(golden["now"].as_u64().unwrap());
+    pair.faults.loss = 100;
+    pair.sides[1].records = RecordMap(pairs("records").into_iter().collect());
+    for kind in [
+        "0068", "006d", "0075", "0072", "0168", "0163", "016f", "0173",
+    ] {
+        let prefix = HEXLOWER.decode(kind.as_bytes()).unwrap();
+        let mut keys = pair.sides[1].records.0.keys();
+        assert!(keys.any(|key| key.starts_with(&prefix)), "no record {kind}");
+    }
+    pair.sides[1].restart(pair.now);
+    for (tag, body) in pairs("payloads") {
+        deliver(&mut pair, &(RoutingTag::from_slice(&tag).unwrap(), body));
+    }
+    // The third was told before, as was that the first two are missing.
+    assert_eq!(pair.sides[1].contents(), ["0", "1", "3", "4"]);
+    let soon = pair.now.after(Duration::from_secs(3));
+    pair.sides[1].outbox.clear();
+    pair.sides[1].handle(Input::Time, soon).unwrap();
+    let mut resent = pair.sides[1]
+        .outbox
+        .iter()
+        .filter_map(|publish| publish.content.as_ref());
+    assert_eq!(resent.next().unwrap().as_bytes(), b"from Raya");
+}
