@@ -389,6 +389,9 @@ impl Driver {
         add: impl FnOnce(&mut super::Listeners),
     ) {
         let place = (point.locator.clone(), point.address.clone());
+        if !self.components.reaches(point) {
+            self.counters.add("unsupported.point");
+        }
         let fresh = !self.points.contains_key(&place);
         let listeners = self.points.entry(place).or_default();
         listeners.framings.insert(point.framing.clone());

@@ -1,8 +1,8 @@
 //! Components that are nothing like each other, mixed in one client: the stock
 //! ones and all probes, side by side through the real driver.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
