@@ -8,6 +8,8 @@
 //!                         → parked, and tried again when a tag is expected
 //! ```
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use cf_core::{
     Content, ContentId, ContentState, ConversationEvent, ConversationId, Delivery, DeliveryPoint,
@@ -105,6 +107,8 @@ impl Driver {
                 }
             }
             Output::WakeAt(at) => {
+                // A wish that is not in the future must not keep the client busy.
+                let at = at.max(now.after(Duration::from_millis(1)));
                 let Some(found) = self.conversations.get_mut(&instance) else {
                     return;
                 };
