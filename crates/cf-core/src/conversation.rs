@@ -99,6 +99,24 @@ pub trait ConversationProtocol: Send + Sync {
 /// - No two frames that it puts out use one key and nonce for different bytes,
 ///   also if it is restored from records older than its last outputs.
 /// - A content is told at most once, and as delivered only when it was.
+///
+/// ```
+/// use cf_core::*;
+///
+/// /// The texts that a frame brings.
+/// fn hear(conversation: &mut dyn Conversation, frame: Incoming, env: &mut Env<'_>)
+///     -> Result<Vec<Content>>
+/// {
+///     conversation.handle(Input::Frame(frame), env)?;
+///     let mut heard = Vec::new();
+///     while let Some(output) = conversation.poll_output() {
+///         if let Output::Event(ConversationEvent::Content { content, .. }) = output {
+///             heard.push(content);
+///         }
+///     }
+///     Ok(heard)
+/// }
+/// ```
 pub trait Conversation: Send {
     /// Takes an input.
     ///

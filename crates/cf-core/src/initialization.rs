@@ -81,7 +81,8 @@ pub trait InitializationProtocol: Send + Sync {
     fn inbox(&self, identity: Arc<dyn Identity>, env: &mut Env<'_>) -> Result<Box<dyn Inbox>>;
 }
 
-/// The sender's first contact between its two steps.
+/// The sender's first contact between its two steps; [`InitializationProtocol`]
+/// shows both.
 pub trait Handshake: Send {
     /// The secret that the conversation is made from; bound to both
     /// participants, the bundle and the conversation's id.
@@ -103,6 +104,27 @@ pub trait Handshake: Send {
 /// - [`open`](Self::open) changes nothing unless everything authenticated.
 /// - Its outputs of one call are committed together or not at all; restored
 ///   from them it behaves as before.
+///
+/// ```
+/// use cf_core::*;
+/// use bytes::Bytes;
+///
+/// /// What a driver does with a frame that routed nowhere.
+/// fn offer(
+///     inbox: &mut dyn Inbox,
+///     point: &DeliveryPoint,
+///     (tag, body): (RoutingTag, Bytes),
+///     env: &mut Env<'_>,
+/// ) -> Result<Option<Box<Invitation>>> {
+///     let Some(recognized) = inbox.recognize(point, tag, &body) else {
+///         return Ok(None);
+///     };
+///     match inbox.open(recognized, env)? {
+///         Opened::New(invitation) => Ok(Some(invitation)),
+///         Opened::Repeated => Ok(None),
+///     }
+/// }
+/// ```
 pub trait Inbox: Send {
     /// Makes a bundle and listens at its points.
     ///
