@@ -64,11 +64,36 @@ pub(crate) struct Shell {
     clock: Clock,
     jobs: mpsc::Receiver<Job>,
     told: watch::Sender<u64>,
-    services: HashMap<Locator, mpsc::UnboundedSender<Command>>,
-    from_services: mpsc::Receiver<FromService>,
-    tasks: JoinSet<()>,
+    links: Links,
     waiting: VecDeque<Waiting>,
     committing: Option<JoinHandle<(Result<()>, Vec<Waiting>)>>,
+}
+
+/// The tasks of the delivery services that one driver speaks with.
+struct Links {
+    commands: HashMap<Locator, mpsc::UnboundedSender<Command>>,
+    inputs: mpsc::Receiver<FromService>,
+    tasks: JoinSet<()>,
+}
+
+impl Links {
+    fn new(components: &Components) -> Self {
+        let (to_shell, inputs) = mpsc::channel(256);
+        let mut commands = HashMap::new();
+        let mut tasks = JoinSet::new();
+        for service in &components.services {
+            // Holds no more than the outbox and the points have, which are bounded.
+            #[allow(clippy::disallowed_methods)]
+            let (sender, inbox) = mpsc::unbounded_channel();
+            commands.insert(service.locator().clone(), sender);
+            tasks.spawn(serve(service.clone(), inbox, to_shell.clone()));
+        }
+        Self {
+            commands,
+            inputs,
+            tasks,
+        }
+    }
 }
 
 impl Shell {
@@ -79,16 +104,7 @@ impl Shell {
     ) -> Result<Self> {
         let mut clock = Clock::default();
         let driver = parts.driver(clock.now())?;
-        let (to_shell, from_services) = mpsc::channel(256);
-        let mut services = HashMap::new();
-        let mut tasks = JoinSet::new();
-        for service in &parts.components.services {
-            // Holds no more than the outbox and the points have, which are bounded.
-            #[allow(clippy::disallowed_methods)]
-            let (commands, inbox) = mpsc::unbounded_channel();
-            services.insert(service.locator().clone(), commands);
-            tasks.spawn(serve(service.clone(), inbox, to_shell.clone()));
-        }
+        let links = Links::new(&parts.components);
         let (waiting, committing) = (VecDeque::new(), None);
         Ok(Self {
             parts,
@@ -96,9 +112,7 @@ impl Shell {
             clock,
             jobs,
             told,
-            services,
-            from_services,
-            tasks,
+            links,
             waiting,
             committing,
         })
@@ -125,7 +139,7 @@ impl Shell {
                     }
                     None => open = false,
                 },
-                Some(input) = self.from_services.recv(), if open && ready => {
+                Some(input) = self.links.inputs.recv(), if open && ready => {
                     let now = self.clock.now();
                     match input {
                         FromService::Delivery(locator, delivery) => {
@@ -143,7 +157,7 @@ impl Shell {
                 }
             }
         }
-        self.tasks.shutdown().await;
+        self.links.tasks.shutdown().await;
     }
 
     /// Queues what an input changed. An answer without changes waits as well:
@@ -190,6 +204,10 @@ impl Shell {
                     ))));
                 }
             }
+            // What the services still bring belongs to the driver that is gone: a
+            // delivery would move a cursor past those whose commit has failed.
+            self.links.tasks.shutdown().await;
+            self.links = Links::new(&self.parts.components);
             loop {
                 match self.parts.driver(self.clock.now()) {
                     Ok(driver) => {
@@ -239,7 +257,7 @@ impl Shell {
                 request,
             } => (locator, Command::Publish(entry, request)),
         };
-        if let Some(service) = self.services.get(&locator) {
+        if let Some(service) = self.links.commands.get(&locator) {
             let _ = service.send(command);
         }
     }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_client::{Client, Components, EventKind, LinkOptions, Profile};
-use cf_core::{Batch, ContentId, Error, ErrorKind, Result, Scan, Store};
+use cf_core::{
+    Batch, ContentId, DeliveryService, Error, ErrorKind, Frame, FramingStrategy, PublishRequest,
+    RecordChange, Result, RoutingTag, Scan, Store,
+};
 use cf_ds::MemoryService;
 use cf_store::MemoryStore;
 use cf_testkit::SeededRandom;
@@ -143,4 +146,102 @@ async fn unconfirmed_events_come_again_under_the_same_number() {
         None,
         "what was confirmed is not told"
     );
+}
+
+/// A store that fails slowly, and watches that no cursor passes a payload whose
+/// own commit failed.
+struct Watchful {
+    store: MemoryStore,
+    commits: Arc<AtomicU64>,
+    fail_at: u64,
+    passed: Arc<parking_lot::Mutex<Vec<(u64, u64)>>>,
+}
+
+impl Store for Watchful {
+    fn get(&self, namespace: &[u8], key: &[u8]) -> Result<Option<Bytes>> {
+        self.store.get(namespace, key)
+    }
+
+    fn scan(&self, namespace: &[u8], scan: &Scan) -> Result<Vec<(Bytes, Bytes)>> {
+        self.store.scan(namespace, scan)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<()> {
+        let number = self.commits.fetch_add(1, Ordering::Relaxed) + 1;
+        // Long enough for more deliveries to reach the shell meanwhile.
+        std::thread::sleep(Duration::from_millis(20));
+        if number == self.fail_at {
+            return Err(Error::new(ErrorKind::Other, "the disk is full"));
+        }
+        let mut at = std::collections::HashMap::new();
+        for (namespace, change) in batch.changes() {
+            let RecordChange::Put { key, value } = change else {
+                continue;
+            };
+            if namespace == "cursors" {
+                let before = match at.get(key) {
+                    Some(before) => *before,
+                    None => self
+                        .store
+                        .get(namespace, key)?
+                        .map_or(0, |value| place(&value)),
+                };
+                if place(value) > before + 1 {
+                    self.passed.lock().push((before, place(value)));
+                }
+                at.insert(key.clone(), place(value));
+            }
+        }
+        self.store.commit(batch)
+    }
+}
+
+fn place(cursor: &[u8]) -> u64 {
+    u64::from_be_bytes(cursor.try_into().expect("the memory service counts"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failed_commit_no_cursor_passes_what_it_covered() {
+    let service = MemoryService::new("watchful").expect("a valid name");
+    let (commits, passed) = (Arc::default(), Arc::default());
+    let store = Watchful {
+        store: MemoryStore::default(),
+        commits: Arc::clone(&commits),
+        fail_at: 4,
+        passed: Arc::clone(&passed),
+    };
+    let raya = open("Raya", 5, &service, Arc::new(store));
+    let saro = open("Saro", 6, &service, Arc::new(MemoryStore::default()));
+    let link = raya.link(LinkOptions::default()).await.expect("a link");
+    let tap = service.observe(10);
+    saro.add(&link).await.expect("free");
+    let mut seen = Vec::new();
+    while seen.is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        seen = tap.take();
+    }
+    let address = seen[0].address.clone();
+    for number in 0..400_u64 {
+        let mut tag = [0; 16];
+        tag[..8].copy_from_slice(&number.to_be_bytes());
+        let frame = Frame::new(RoutingTag(tag), "nobody expects this");
+        let payload = cf_framing::Tagged.encode(&frame, 1024).expect("short");
+        service
+            .publish(PublishRequest::new(address.clone(), payload))
+            .await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let all = async {
+        while raya.waiting().await.map_or(0, |(_, parked)| parked) < 400 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), all)
+        .await
+        .expect("every payload is kept");
+    assert!(
+        commits.load(Ordering::Relaxed) > 4,
+        "the store never failed"
+    );
+    assert_eq!(*passed.lock(), [], "cursors that passed others");
 }
