@@ -212,6 +212,8 @@ pub enum Input {
 pub enum Output {
     /// Publish a frame.
     Publish(Publish),
+    /// No longer publish a frame, where no service has it yet.
+    Withdraw(PublishId),
     /// Subscribe to a point: from the earliest payload that is retained, or
     /// where this client stopped there.
     Listen(DeliveryPoint),
@@ -298,7 +300,8 @@ pub enum ContentState {
     Delivered,
     /// The participant has read it.
     Read,
-    /// It will not be delivered.
+    /// It was given up and is not published any more. What a service had taken
+    /// before may still be delivered; then that is told.
     Failed(FailureReason),
 }
 

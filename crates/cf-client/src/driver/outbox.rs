@@ -100,6 +100,19 @@ impl Driver {
         }
     }
 
+    /// Takes a frame out of the outbox, wherever no service has it yet.
+    pub(super) fn withdraw(&mut self, instance: InstanceId, publish: PublishId) {
+        let of = |(key, entry): (&u64, &Entry)| {
+            (entry.instance == Some((instance, publish))).then_some(*key)
+        };
+        let keys: Vec<u64> = self.outbox.entries.iter().filter_map(of).collect();
+        for key in keys {
+            self.outbox.remove(key);
+            self.overlay.delete(OUTBOX, records::number_key(key));
+            self.counters.add("withdrawn.payload");
+        }
+    }
+
     /// Encodes a frame for a point, under the limit of its service.
     pub(super) fn encode(&self, point: &DeliveryPoint, frame: &cf_core::Frame) -> Result<Bytes> {
         let framing = self

@@ -86,6 +86,7 @@ impl Driver {
     fn apply(&mut self, instance: InstanceId, output: Output, now: Timestamp) {
         match output {
             Output::Publish(publish) => self.enqueue(instance, publish),
+            Output::Withdraw(publish) => self.withdraw(instance, publish),
             Output::Listen(point) => self.listen(&point, |l| {
                 l.instances.insert(instance);
             }),

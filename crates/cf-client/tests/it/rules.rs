@@ -1,7 +1,9 @@
 //! The crash rule, the truth rule, and what a message may live through.
 
+use std::time::Duration;
+
 use cf_client::{Driver, EventKind};
-use cf_core::{ContentId, ContentState, ConversationId, Scan, Store};
+use cf_core::{ContentId, ContentState, ConversationId, FailureReason, Scan, Store};
 
 use crate::world::{Faults, World, accept, texts};
 
@@ -89,6 +91,60 @@ fn the_same_id_sends_nothing_and_answers_its_state() {
     assert_eq!(state.expect("readable"), Some(ContentState::Delivered));
 }
 
+/// The states that were told of a content, in order.
+fn told(world: &World, node: usize, text: &str) -> Vec<ContentState> {
+    let state = |event: cf_client::Event| match event.kind {
+        EventKind::State { id, state, .. } if id.as_bytes() == text.as_bytes() => Some(state),
+        _ => None,
+    };
+    world.events(node).into_iter().filter_map(state).collect()
+}
+
+#[test]
+fn closing_tells_nothing_untrue_of_content_on_its_way() {
+    let mut world = World::new(5);
+    let (saro, raya) = pair(&mut world);
+    let talk = connect(&mut world, saro, raya);
+    world.run(2);
+    let at_raya = accept(&mut world, raya).expect("she can accept");
+    world.run(10);
+    world.send(saro, talk, "on its way");
+    let close = |driver: &mut Driver, now| driver.close(talk, now);
+    world
+        .input(saro, close)
+        .expect("no crash")
+        .expect("it is open");
+    world.kill(saro);
+    world.run(30);
+    assert_eq!(texts(&world.events(raya), at_raya), ["on its way"]);
+    let expected = [ContentState::Accepted, ContentState::Delivered];
+    assert_eq!(told(&world, saro, "on its way"), expected);
+}
+
+#[test]
+fn content_that_was_given_up_is_not_published_any_more() {
+    let mut world = World::new(6);
+    let (saro, raya) = pair(&mut world);
+    let talk = connect(&mut world, saro, raya);
+    world.run(2);
+    let at_raya = accept(&mut world, raya).expect("she can accept");
+    world.run(10);
+    world.faults.outage = true;
+    world.send(saro, talk, "too late");
+    world.now = world.now.after(Duration::from_secs(15 * 24 * 60 * 60));
+    world.run(5);
+    let expired = [ContentState::Failed(FailureReason::Expired)];
+    assert_eq!(told(&world, saro, "too late"), expired);
+    world.kill(saro);
+    world.faults.outage = false;
+    world.now = world.now.after(Duration::from_secs(3600));
+    world.send(saro, talk, "again");
+    world.run(50);
+    world.settle(10);
+    assert_eq!(texts(&world.events(raya), at_raya), ["again"]);
+    assert_eq!(told(&world, saro, "too late"), expired);
+}
+
 /// Every content once and in order on both sides, whatever is lost, repeated,
 /// reordered, and wherever a client is killed.
 #[test]
@@ -112,6 +168,7 @@ fn one_life(seed: u64) -> u64 {
         repetition: 10,
         reordering: 20,
         crash: 15,
+        ..Faults::default()
     };
     let talk = connect(&mut world, saro, raya);
     let mut at_raya = None;

@@ -23,6 +23,8 @@ pub(crate) struct Faults {
     pub(crate) repetition: u64,
     pub(crate) reordering: u64,
     pub(crate) crash: u64,
+    /// The service can't be reached for publishing.
+    pub(crate) outage: bool,
 }
 
 pub(crate) struct Node {
@@ -197,6 +199,15 @@ impl World {
                 locator,
                 request,
             } => {
+                if self.faults.outage {
+                    let (now, at) = (self.now, &mut self.nodes[node]);
+                    if let Some(driver) = &mut at.driver {
+                        let away = cf_core::Error::unavailable("the service is away");
+                        driver.published(entry, Outcome::Unavailable(away), now);
+                        at.pipeline.extend(driver.take_commit());
+                    }
+                    return;
+                }
                 let lost = self.random.chance(self.faults.loss);
                 let log = self.log.entry((locator, request.address)).or_default();
                 if !lost {

@@ -116,10 +116,6 @@ impl Flights {
         self.flights.get_mut(&number)
     }
 
-    pub(crate) fn numbers(&self) -> Vec<u64> {
-        self.flights.keys().copied().collect()
-    }
-
     /// The flight that is due first, if it is by now.
     pub(crate) fn due(&self, now: Timestamp) -> Option<u64> {
         let (due, number) = self.due.first()?;

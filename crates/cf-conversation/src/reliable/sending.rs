@@ -192,6 +192,7 @@ impl ReliableConversation {
     /// Gives a payload up; its number is closed by a skip.
     pub(super) fn fail(&mut self, number: u64, reason: FailureReason, env: &Env<'_>) {
         if let Some(flight) = self.flights.close(number) {
+            self.outputs.push_back(Output::Withdraw(flight.publish));
             self.delete_own(records::numbered(records::UNACKNOWLEDGED, number));
             self.head_changed = true;
             if flight.has_content {
@@ -210,8 +211,9 @@ impl ReliableConversation {
         }
     }
 
-    /// Ends the conversation from this side: what was not acknowledged is given
-    /// up; what the peer sent before it knows is still received.
+    /// Ends the conversation from this side: what was never sent is given up.
+    /// What is on its way goes on until it is acknowledged or its lifetime ends,
+    /// and what the peer sent before it knows is still received.
     pub(super) fn close(&mut self, env: &mut Env<'_>) {
         if self.ended {
             return;
@@ -224,12 +226,6 @@ impl ReliableConversation {
     pub(super) fn end(&mut self) {
         self.ended = true;
         self.head_changed = true;
-        for number in self.flights.numbers() {
-            if let Some(flight) = self.flights.remove(number) {
-                self.delete_own(records::numbered(records::UNACKNOWLEDGED, number));
-                self.tell_failed(flight.content, FailureReason::Closed);
-            }
-        }
         while let Some(queued) = self.queue.waiting.pop_front() {
             self.delete_own(records::numbered(records::QUEUED, queued.place));
             self.tell_failed(queued.content, FailureReason::Closed);

@@ -156,6 +156,7 @@ impl Side {
             count += 1;
             match output {
                 Output::Publish(publish) => self.outbox.push(publish),
+                Output::Withdraw(id) => self.outbox.retain(|publish| publish.id != id),
                 Output::Listen(point) => drop(self.listening.insert(point)),
                 Output::Unlisten(point) => assert!(self.listening.remove(&point)),
                 Output::Expect(Tag::SingleUse(tag)) => drop(self.expected.insert(tag)),
