@@ -1,16 +1,17 @@
 //! One delivery service of a client: its subscription and its publishes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cf_core::{
-    Cursor, Delivery, DeliveryAddress, DeliveryService, ErrorKind, Locator, Outcome,
+    BoxFuture, Cursor, Delivery, DeliveryAddress, DeliveryService, ErrorKind, Locator, Outcome,
     PublishRequest, Result, Start, Subscription,
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// The pause after a service could not be reached.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -36,11 +37,7 @@ pub(crate) async fn serve(
     mut commands: mpsc::UnboundedReceiver<Command>,
     shell: mpsc::Sender<FromService>,
 ) {
-    let mut feed = Feed {
-        service: service.clone(),
-        subscription: None,
-        wanted: BTreeMap::new(),
-    };
+    let mut feed = Feed::new(service.clone());
     let mut publishing = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -50,7 +47,7 @@ pub(crate) async fn serve(
                     let service = service.clone();
                     publishing.push(async move { (entry, service.publish(request).await) });
                 }
-                Some(Command::Subscribe(address, start)) => feed.add(address, start).await,
+                Some(Command::Subscribe(address, start)) => feed.add(address, start),
                 Some(Command::Unsubscribe(address)) => feed.remove(&address),
                 Some(Command::Acknowledge(address, cursor)) => feed.acknowledge(address, cursor),
             },
@@ -61,35 +58,48 @@ pub(crate) async fn serve(
             Some((permit, delivery)) = async {
                 let permit = shell.reserve().await.ok()?;
                 Some((permit, feed.next().await))
-            } => match delivery {
-                Ok(delivery) => {
-                    permit.send(FromService::Delivery(service.locator().clone(), delivery));
-                }
-                Err(_) => tokio::time::sleep(PAUSE).await,
+            } => if let Ok(delivery) = delivery {
+                permit.send(FromService::Delivery(service.locator().clone(), delivery));
             },
         }
     }
 }
 
 /// The subscription, opened again when the service has lost it.
+///
+/// Each step towards it is kept: `next` may be dropped at any time.
 struct Feed {
     service: Arc<dyn DeliveryService>,
-    subscription: Option<Box<dyn Subscription>>,
     wanted: BTreeMap<DeliveryAddress, Start>,
+    opening: Option<Opening>,
+    subscription: Option<Box<dyn Subscription>>,
+    /// Wanted and not yet added to the subscription.
+    missing: BTreeSet<DeliveryAddress>,
+    not_before: Option<Instant>,
 }
 
+type Opening = BoxFuture<'static, Result<Box<dyn Subscription>>>;
+
 impl Feed {
-    async fn add(&mut self, address: DeliveryAddress, start: Start) {
-        self.wanted.insert(address.clone(), start.clone());
-        if let Some(subscription) = &mut self.subscription
-            && add(&mut **subscription, address, start).await.is_err()
-        {
-            self.subscription = None;
+    fn new(service: Arc<dyn DeliveryService>) -> Self {
+        Self {
+            service,
+            wanted: BTreeMap::new(),
+            opening: None,
+            subscription: None,
+            missing: BTreeSet::new(),
+            not_before: None,
         }
+    }
+
+    fn add(&mut self, address: DeliveryAddress, start: Start) {
+        self.missing.insert(address.clone());
+        self.wanted.insert(address, start);
     }
 
     fn remove(&mut self, address: &DeliveryAddress) {
         self.wanted.remove(address);
+        self.missing.remove(address);
         if let Some(subscription) = &mut self.subscription {
             subscription.remove(address);
         }
@@ -108,21 +118,42 @@ impl Feed {
         if self.wanted.is_empty() {
             return std::future::pending().await;
         }
-        if self.subscription.is_none() {
-            let mut subscription = self.service.subscribe().await?;
-            for (address, start) in &self.wanted {
-                add(&mut *subscription, address.clone(), start.clone()).await?;
-            }
-            self.subscription = Some(subscription);
+        if let Some(until) = self.not_before {
+            tokio::time::sleep_until(until).await;
+            self.not_before = None;
         }
-        let Some(subscription) = &mut self.subscription else {
-            return std::future::pending().await;
-        };
-        let next = subscription.next().await;
-        if next.as_ref().is_err_and(|error| !error.is_retryable()) {
-            self.subscription = None;
+        let next = self.try_next().await;
+        if let Err(error) = &next {
+            self.not_before = Some(Instant::now() + PAUSE);
+            if !error.is_retryable() {
+                self.subscription = None;
+            }
         }
         next
+    }
+
+    async fn try_next(&mut self) -> Result<Delivery> {
+        let subscription = match &mut self.subscription {
+            Some(subscription) => subscription,
+            None => {
+                let service = &self.service;
+                let opening = self.opening.get_or_insert_with(|| {
+                    let service = service.clone();
+                    Box::pin(async move { service.subscribe().await })
+                });
+                let opened = opening.await;
+                self.opening = None;
+                self.missing = self.wanted.keys().cloned().collect();
+                self.subscription.insert(opened?)
+            }
+        };
+        while let Some(address) = self.missing.first().cloned() {
+            if let Some(start) = self.wanted.get(&address) {
+                add(&mut **subscription, address.clone(), start.clone()).await?;
+            }
+            self.missing.remove(&address);
+        }
+        subscription.next().await
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cf_core::{Result, Scan, Timestamp};
+use cf_core::{InviteId, Result, Scan, Timestamp};
 
 use super::{Driver, Wake};
 use crate::records::{self, OFFERS, REQUESTS, wire};
@@ -24,9 +24,11 @@ impl Driver {
     }
 
     fn try_expire(&mut self, now: Timestamp) -> Result<()> {
+        self.expire_parked(now);
         let over = |since: u64| Timestamp(since).after(REQUEST_LIFETIME) <= now;
         for (key, value) in self.overlay.scan(REQUESTS, &Scan::prefix(""))? {
             if over(records::read::<wire::Request>(&value)?.sent_at) {
+                self.requests_waiting.remove(&InviteId::from_slice(&key)?);
                 self.overlay.delete(REQUESTS, key);
                 self.counters.add("expired.request");
             }

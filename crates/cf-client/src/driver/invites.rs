@@ -231,11 +231,7 @@ impl Driver {
     /// Opens an invite and keeps it until the user decides. Nothing is told to
     /// the sender.
     pub(super) fn open_invite(&mut self, index: usize, recognized: Recognized, now: Timestamp) {
-        let waiting = self
-            .overlay
-            .scan(REQUESTS, &Scan::prefix(""))
-            .map_or(0, |all| all.len());
-        if waiting >= MAX_REQUESTS {
+        if self.requests_waiting.len() >= MAX_REQUESTS {
             return self.counters.add("bounded.request");
         }
         let opened = self.with_inbox(index, now, |inbox, env| inbox.open(recognized, env));
@@ -262,6 +258,7 @@ impl Driver {
         {
             return self.counters.add("repeated.invite");
         }
+        self.requests_waiting.insert(id);
         self.put_request(&request, now);
     }
 
@@ -284,6 +281,11 @@ impl Driver {
         let invitation = request.invitation()?;
         let invite = &invitation.invite;
         let protocol = invite.conversation_protocol.clone();
+        if self.by_id.contains_key(&invite.conversation) {
+            return Err(Error::misuse(
+                "this conversation was begun by another request: decline this one",
+            ));
+        }
         let component = self
             .components
             .conversation(&protocol)
@@ -334,6 +336,7 @@ impl Driver {
             self.spend_offer(&protocol, offer)?;
         }
         self.overlay.delete(REQUESTS, id.as_bytes().to_vec());
+        self.requests_waiting.remove(&id);
         self.start(conversation, protocol, participant, name, machine, now);
         self.settle(now);
         Ok(conversation)
@@ -346,6 +349,7 @@ impl Driver {
     pub fn decline(&mut self, id: InviteId) -> Result<()> {
         self.request(id)?;
         self.overlay.delete(REQUESTS, id.as_bytes().to_vec());
+        self.requests_waiting.remove(&id);
         Ok(())
     }
 

@@ -13,14 +13,14 @@ mod parked;
 mod restore;
 mod way;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use cf_core::{
     Batch, ContentId, ContentState, Conversation, ConversationId, Cursor, DeliveryAddress,
-    DeliveryPoint, Env, Inbox, InstanceId, Locator, ParticipantId, ProtocolId, PublishRequest,
-    Random, Result, Router, Scan, Start, Store, Timestamp,
+    DeliveryPoint, Env, Inbox, InstanceId, InviteId, Locator, ParticipantId, ProtocolId,
+    PublishRequest, Random, Result, Router, Scan, Start, Store, Timestamp,
 };
 
 use crate::components::{Components, Counters, Profile};
@@ -32,7 +32,10 @@ use crate::records::{self, EVENTS, META, REQUESTS, STATES};
 pub mod limits {
     pub use super::expiry::REQUEST_LIFETIME;
     pub use super::invites::{INVITE_LIFETIME, MAX_REQUESTS};
-    pub use super::parked::{MAX_PARKED, MAX_PARKED_BYTES, PARKED_FOR, SEARCH_RATE};
+    pub use super::parked::{
+        MAX_PARKED, MAX_PARKED_BYTES, MAX_PARKED_BYTES_IN_ALL, MAX_PARKED_IN_ALL, PARKED_FOR,
+        SEARCH_RATE,
+    };
     pub use super::way::SEARCH_BUDGET;
 }
 
@@ -63,6 +66,8 @@ pub struct Driver {
     parked: Parked,
     wakes: BTreeSet<(Timestamp, Wake)>,
     work: VecDeque<Work>,
+    try_all_parked: bool,
+    requests_waiting: HashSet<InviteId>,
     next_instance: u64,
     next_event: u64,
 }

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cf_core::{
-    Cursor, DeliveryAddress, DeliveryPoint, Locator, Result, RoutingTag, Tag, Timestamp,
-};
+use cf_core::{Cursor, DeliveryAddress, DeliveryPoint, Locator, Result, RoutingTag, Timestamp};
 
 use super::Driver;
 use super::way::SEARCH_BUDGET;
@@ -18,6 +16,10 @@ use crate::records::{self, PARKED, wire};
 pub const MAX_PARKED: usize = 4096;
 /// The most bytes of parked payloads at one address.
 pub const MAX_PARKED_BYTES: usize = 16 << 20;
+/// The most parked payloads in all.
+pub const MAX_PARKED_IN_ALL: usize = 65_536;
+/// The most bytes of parked payloads in all.
+pub const MAX_PARKED_BYTES_IN_ALL: usize = 256 << 20;
 /// How long a payload stays parked.
 pub const PARKED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How many tags a second conversations may derive for payloads that routed
@@ -31,6 +33,7 @@ pub(super) struct Parked {
     by_tag: HashMap<RoutingTag, Vec<u64>>,
     by_address: HashMap<(Locator, DeliveryAddress), Ring>,
     next: u64,
+    bytes: usize,
 }
 
 struct Entry {
@@ -51,13 +54,13 @@ impl Parked {
         self.entries.len()
     }
 
-    /// What to try again when a tag is expected. A standing tag may be blinded
-    /// by the framing, so everything is tried.
-    pub(super) fn waiting_for(&self, tag: Tag) -> Vec<u64> {
-        match tag {
-            Tag::SingleUse(tag) => self.by_tag.get(&tag).cloned().unwrap_or_default(),
-            Tag::Standing(_) => self.entries.keys().copied().collect(),
-        }
+    /// What to try again when a single-use tag is expected.
+    pub(super) fn waiting_for(&self, tag: &RoutingTag) -> Vec<u64> {
+        self.by_tag.get(tag).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = u64> {
+        self.entries.keys().copied()
     }
 
     pub(super) fn read(
@@ -87,6 +90,7 @@ impl Parked {
         let ring = self.by_address.entry(place.clone()).or_default();
         ring.keys.push_back(key);
         ring.bytes += len;
+        self.bytes += len;
         self.by_tag.entry(tag).or_default().push(key);
         self.entries.insert(
             key,
@@ -104,6 +108,7 @@ impl Parked {
         let Some(entry) = self.entries.remove(&key) else {
             return;
         };
+        self.bytes -= entry.len;
         if let Some(keys) = self.by_tag.get_mut(&entry.tag) {
             keys.retain(|other| *other != key);
             if keys.is_empty() {
@@ -117,6 +122,19 @@ impl Parked {
                 self.by_address.remove(&entry.place);
             }
         }
+    }
+
+    /// Those that have waited long enough.
+    fn expired(&self, now: Timestamp) -> Vec<u64> {
+        let expired =
+            |(key, entry): (&u64, &Entry)| (now.since(entry.at) > PARKED_FOR).then_some(*key);
+        self.entries.iter().filter_map(expired).collect()
+    }
+
+    /// The oldest of all, if there are too many in all.
+    fn surplus_in_all(&self) -> Option<u64> {
+        let full = self.entries.len() > MAX_PARKED_IN_ALL || self.bytes > MAX_PARKED_BYTES_IN_ALL;
+        self.entries.keys().next().copied().filter(|_| full)
     }
 
     /// The oldest at an address, if there are too many or it is too old.
@@ -153,9 +171,29 @@ impl Driver {
             .put(PARKED, records::number_key(key), records::write(&parked));
         self.parked.insert(key, point, tag, payload.len(), now);
         self.counters.add("parked.payload");
-        while let Some(oldest) = self.parked.surplus(point, now) {
+        while let Some(oldest) = self
+            .parked
+            .surplus(point, now)
+            .or_else(|| self.parked.surplus_in_all())
+        {
             self.unpark(oldest);
             self.counters.add("evicted.payload");
+        }
+    }
+
+    /// Deletes what nobody expected for too long.
+    pub(super) fn expire_parked(&mut self, now: Timestamp) {
+        for key in self.parked.expired(now) {
+            self.unpark(key);
+            self.counters.add("expired.payload");
+        }
+    }
+
+    /// Deletes what is parked at an address where nobody listens any more.
+    pub(super) fn unpark_all(&mut self, place: &(Locator, DeliveryAddress)) {
+        let ring = self.parked.by_address.get(place);
+        for key in ring.map_or_else(Vec::new, |ring| ring.keys.iter().copied().collect()) {
+            self.unpark(key);
         }
     }
 

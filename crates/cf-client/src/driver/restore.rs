@@ -1,10 +1,11 @@
 //! Making a driver from what the store has.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use cf_core::{
-    ConversationId, Env, Error, InstanceId, ProtocolId, Random, Result, Scan, Store, Timestamp,
+    ConversationId, Env, Error, InstanceId, InviteId, ProtocolId, Random, Result, Scan, Store,
+    Timestamp,
 };
 
 use super::outbox::{self, Outbox};
@@ -50,6 +51,8 @@ impl Driver {
             parked: Parked::default(),
             wakes: BTreeSet::new(),
             work: VecDeque::new(),
+            try_all_parked: false,
+            requests_waiting: HashSet::new(),
             next_instance: 1,
             next_event: 1,
         };
@@ -127,7 +130,8 @@ impl Driver {
             let id = ConversationId::from_slice(&record.id)?;
             let protocol = ProtocolId::parse(&record.protocol)?;
             let Some(component) = self.components.conversation(&protocol).cloned() else {
-                // Its component may come back; its records stay.
+                // Its component may come back; its records stay, and its id is taken.
+                self.by_id.insert(id, instance);
                 self.counters.add("unsupported.conversation");
                 continue;
             };
@@ -166,6 +170,8 @@ impl Driver {
     fn replay_requests(&mut self, now: Timestamp) -> Result<()> {
         for (_, value) in self.overlay.scan(REQUESTS, &Scan::prefix(""))? {
             let mut request: wire::Request = records::read(&value)?;
+            self.requests_waiting
+                .insert(InviteId::from_slice(&request.id)?);
             let protocol = ProtocolId::parse(&request.protocol)?;
             let supported = self.components.conversation(&protocol).is_some();
             if supported != request.supported {

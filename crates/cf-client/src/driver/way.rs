@@ -126,8 +126,14 @@ impl Driver {
                 self.counters.add("rejected.tag");
             }
         }
-        self.work
-            .extend(self.parked.waiting_for(tag).into_iter().map(Work::Parked));
+        match tag {
+            Tag::SingleUse(tag) => {
+                let waiting = self.parked.waiting_for(&tag);
+                self.work.extend(waiting.into_iter().map(Work::Parked));
+            }
+            // A framing may blind it, so everything is tried, once for an input.
+            Tag::Standing(_) => self.try_all_parked = true,
+        }
     }
 
     /// Logs what a conversation tells, and keeps the states of contents.
@@ -259,23 +265,26 @@ impl Driver {
             return false;
         };
         match routed.instance {
-            Some(instance) => self.frame(instance, point, payload, routed, cursor, now),
+            Some(instance) => {
+                let tag = routed.tag;
+                if !self.frame(instance, point, routed, cursor.clone(), now) {
+                    self.park(point, payload, tag, cursor, now);
+                }
+            }
             None => self.miss(point, payload, routed, cursor, now),
         }
         true
     }
 
-    /// Gives a frame to its conversation.
+    /// Gives a frame to its conversation; `false` if that can't judge it yet.
     fn frame(
         &mut self,
         instance: InstanceId,
         point: &DeliveryPoint,
-        payload: &Bytes,
         Routed { tag, body, .. }: Routed,
         cursor: Option<cf_core::Cursor>,
         now: Timestamp,
-    ) {
-        let again = cursor.clone();
+    ) -> bool {
         let incoming = Incoming {
             point: point.clone(),
             cursor,
@@ -284,9 +293,10 @@ impl Driver {
         };
         match self.input(instance, Input::Frame(incoming), now) {
             Ok(()) => self.counters.add("routed.frame"),
-            Err(error) if error.is_retryable() => self.park(point, payload, tag, again, now),
+            Err(error) if error.is_retryable() => return false,
             Err(error) => self.rejected("rejected.frame", &error),
         }
+        true
     }
 
     /// Offers a payload that routed nowhere to the inboxes, then to the
@@ -339,7 +349,11 @@ impl Driver {
                 },
             ) = found
             {
-                return self.frame(instance, point, payload, routed, cursor, now);
+                let tag = routed.tag;
+                if !self.frame(instance, point, routed, cursor.clone(), now) {
+                    self.park(point, payload, tag, cursor, now);
+                }
+                return;
             }
         }
         self.park(point, payload, routed.tag, cursor, now);
@@ -353,15 +367,13 @@ impl Driver {
         let Some(router) = self.routers.get(&point.framing) else {
             return;
         };
-        if let Ok(
-            routed @ Routed {
-                instance: Some(instance),
-                ..
-            },
-        ) = router.route(&payload)
+        let Ok(routed) = router.route(&payload) else {
+            return;
+        };
+        if let Some(instance) = routed.instance
+            && self.frame(instance, &point, routed, cursor, now)
         {
             self.unpark(key);
-            self.frame(instance, &point, &payload, routed, cursor, now);
         }
     }
 }
@@ -371,7 +383,13 @@ impl Driver {
 impl Driver {
     /// Does what an input left to do, within the same commit.
     pub(super) fn settle(&mut self, now: Timestamp) {
-        while let Some(work) = self.work.pop_front() {
+        loop {
+            if std::mem::take(&mut self.try_all_parked) {
+                self.work.extend(self.parked.keys().map(Work::Parked));
+            }
+            let Some(work) = self.work.pop_front() else {
+                return;
+            };
             match work {
                 Work::Parked(key) => self.parked_again(key, now),
                 Work::Refused(instance, publish, point, error) => {
@@ -385,7 +403,13 @@ impl Driver {
 
     pub(super) fn instance(&self, conversation: ConversationId) -> Result<InstanceId> {
         let unknown = || Error::misuse("there is no conversation with this id");
-        self.by_id.get(&conversation).copied().ok_or_else(unknown)
+        let instance = self.by_id.get(&conversation).copied().ok_or_else(unknown)?;
+        match self.conversations.contains_key(&instance) {
+            true => Ok(instance),
+            false => Err(Error::unsupported(
+                "this client does not have the conversation's protocol",
+            )),
+        }
     }
 
     pub(super) fn listen(
@@ -428,6 +452,7 @@ impl Driver {
         remove(listeners);
         if listeners.instances.is_empty() && listeners.inboxes.is_empty() {
             self.points.remove(&place);
+            self.unpark_all(&place);
             self.overlay
                 .delete(CURSORS, records::cursor_key(&place.0, &place.1));
             self.effects.push(Effect::Unsubscribe {
