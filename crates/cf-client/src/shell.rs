@@ -8,9 +8,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cf_core::{Batch, Error, Locator, Random, Result, Store, Timestamp};
+use cf_core::{Batch, Error, Locator, Outcome, Random, Result, Store, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use crate::components::{Components, Profile};
 use crate::driver::{Commit, Driver, Effect};
@@ -257,8 +258,16 @@ impl Shell {
                 request,
             } => (locator, Command::Publish(entry, request)),
         };
-        if let Some(service) = self.links.commands.get(&locator) {
-            let _ = service.send(command);
+        match (self.links.commands.get(&locator), command) {
+            (Some(service), command) => drop(service.send(command)),
+            (None, Command::Publish(entry, _)) => {
+                let away = Error::unavailable("the service is not configured");
+                let now = self.clock.now();
+                self.driver
+                    .published(entry, Outcome::Unavailable(away), now);
+                self.take(None);
+            }
+            (None, _) => {}
         }
     }
 
@@ -286,19 +295,57 @@ async fn finished(
     }
 }
 
-/// The system's clock, which never goes back.
-#[derive(Default)]
+/// The system's clock, which never goes back: where it is set back, time goes on
+/// by what has passed since.
 struct Clock {
-    last: Timestamp,
+    from: Timestamp,
+    since: Instant,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            from: Timestamp::default(),
+            since: Instant::now(),
+        }
+    }
 }
 
 impl Clock {
     #[allow(clippy::disallowed_methods)]
     fn now(&mut self) -> Timestamp {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        self.last = self.last.max(Timestamp::default().after(since));
-        self.last
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        self.advance(
+            Timestamp::default().after(wall.unwrap_or_default()),
+            Instant::now(),
+        )
+    }
+
+    fn advance(&mut self, wall: Timestamp, at: Instant) -> Timestamp {
+        let passed = self.from.after(at.saturating_duration_since(self.since));
+        if wall >= passed {
+            (self.from, self.since) = (wall, at);
+        }
+        passed.max(wall)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_goes_on() {
+        let mut clock = Clock::default();
+        let start = clock.since;
+        let day = Timestamp(86_400_000);
+        assert_eq!(clock.advance(day, start), day);
+        for millis in [1, 2, 500] {
+            let later = start + Duration::from_millis(millis);
+            assert_eq!(
+                clock.advance(Timestamp(1), later),
+                Timestamp(day.0 + millis)
+            );
+        }
     }
 }

@@ -14,6 +14,9 @@ use super::{Driver, Instance, Wake};
 use crate::event::EventKind;
 use crate::records::{self, CANDIDATES, CONVERSATIONS, META, OFFERS, wire};
 
+/// Keys and values of the secret parts of offers.
+type OfferRecords = Vec<(Bytes, Bytes)>;
+
 /// What a link is to be.
 #[derive(Clone, Debug)]
 pub struct LinkOptions {
@@ -45,8 +48,8 @@ impl Driver {
     ) -> Result<(BundleSet, Timestamp)> {
         let expires_at = now.after(options.lifetime);
         let points = self.components.link_points(&mut *self.random);
-        let offers = self.make_offers(expires_at, options.one_time, now)?;
-        let mut bundles = Vec::new();
+        let (offers, secrets) = self.make_offers(expires_at, options.one_time, now)?;
+        let (mut bundles, mut made_so_far) = (Vec::new(), Vec::new());
         for index in 0..self.inboxes.len() {
             let spec = BundleSpec {
                 id: BundleId::random(&mut *self.random),
@@ -58,14 +61,38 @@ impl Driver {
                 one_time: options.one_time,
                 generation: 1,
             };
-            let bundle = self.with_inbox(index, now, |inbox, env| inbox.make_bundle(spec, env))?;
+            let id = spec.id;
+            let made = self.with_inbox(index, now, |inbox, env| inbox.make_bundle(spec, env));
+            let bundle = match made {
+                Ok(bundle) => bundle,
+                Err(error) => {
+                    self.revoke_bundles(&made_so_far, now);
+                    return Err(error);
+                }
+            };
+            made_so_far.push((index, id));
             self.drain_inbox(index, now);
             bundles.push((self.inboxes[index].id.clone(), bundle));
         }
         if bundles.is_empty() {
             return Err(Error::misuse("give the client an initialization protocol"));
         }
-        Ok((BundleSet::new(bundles)?, expires_at))
+        let bundles =
+            BundleSet::new(bundles).inspect_err(|_| self.revoke_bundles(&made_so_far, now))?;
+        for (key, record) in secrets {
+            self.overlay.put(OFFERS, key, record);
+        }
+        Ok((bundles, expires_at))
+    }
+
+    fn revoke_bundles(&mut self, bundles: &[(usize, BundleId)], now: Timestamp) {
+        for (index, id) in bundles {
+            let _ = self.with_inbox(*index, now, |inbox, env| {
+                inbox.revoke(*id, env);
+                Ok(())
+            });
+            self.drain_inbox(*index, now);
+        }
     }
 
     fn make_offers(
@@ -73,8 +100,8 @@ impl Driver {
         expires_at: Timestamp,
         one_time: bool,
         now: Timestamp,
-    ) -> Result<Vec<cf_core::Offer>> {
-        let mut offers = Vec::new();
+    ) -> Result<(Vec<cf_core::Offer>, OfferRecords)> {
+        let (mut offers, mut secrets) = (Vec::new(), Vec::new());
         for component in self.components.clone().conversations.iter() {
             let identity = self.profile.identity.clone();
             let request = OfferRequest {
@@ -96,10 +123,10 @@ impl Driver {
                 one_time,
             };
             let key = records::offer_key(component.id(), made.offer.id);
-            self.overlay.put(OFFERS, key, records::write(&record));
+            secrets.push((key, records::write(&record)));
             offers.push(made.offer);
         }
-        Ok(offers)
+        Ok((offers, secrets))
     }
 
     /// Asks the owner of a bundle into a new conversation, by the best

@@ -45,9 +45,7 @@ impl Driver {
             expires_at: now.after(INVITE_LIFETIME).0,
         };
         self.put_invite(instance, peer, &record);
-        for destination in destinations {
-            self.put_outgoing(None, vec![destination], None);
-        }
+        self.put_invite_payload((instance, peer), destinations);
         Ok(())
     }
 
@@ -63,14 +61,22 @@ impl Driver {
 
     pub(super) fn resend_invite(&mut self, instance: InstanceId, peer: PeerId, now: Timestamp) {
         let key = records::peer_key(instance, peer);
-        let Ok(Some(value)) = self.overlay.get(INVITES, &key) else {
-            return;
+        let value = match self.overlay.get(INVITES, &key) {
+            Ok(Some(value)) => value,
+            Ok(None) => return,
+            Err(error) => {
+                self.rejected("failed.read", &error);
+                let again = (now.after(FIRST_PAUSE), Wake::Invite(instance, peer));
+                self.wakes.insert(again);
+                return;
+            }
         };
         let Ok(mut record) = records::read::<wire::PendingInvite>(&value) else {
             return;
         };
         if record.expires_at <= now.0 {
             self.overlay.delete(INVITES, key);
+            self.withdraw_invite((instance, peer));
             if let Some(conversation) = self.conversations.get(&instance).map(|found| found.id) {
                 self.log(&EventKind::InviteExpired { conversation }, now);
             }
@@ -85,10 +91,19 @@ impl Driver {
         record.attempts += 1;
         record.next_at = now.after(pause).0;
         self.put_invite(instance, peer, &record);
-        for destination in destinations {
-            self.put_outgoing(None, vec![destination], None);
-        }
+        self.put_invite_payload((instance, peer), destinations);
         self.counters.add("resent.invite");
+    }
+
+    /// Ends the invites of a conversation that was closed.
+    pub(super) fn end_invites(&mut self, instance: InstanceId) {
+        let of = Scan::prefix(records::number_key(instance.0));
+        for (key, _) in self.overlay.scan(INVITES, &of).unwrap_or_default() {
+            if let Ok(invite) = records::read_pair(&key) {
+                self.withdraw_invite(invite);
+            }
+            self.overlay.delete(INVITES, key);
+        }
     }
 
     pub(super) fn restore_invites(&mut self) -> Result<()> {
@@ -107,6 +122,7 @@ impl Driver {
         if let (true, Some(found)) = (pending, self.conversations.get(&instance)) {
             let conversation = found.id;
             self.overlay.delete(INVITES, key.clone());
+            self.withdraw_invite((instance, peer));
             self.overlay.delete(CANDIDATES, key);
             self.log(&EventKind::Answered { conversation }, now);
         }

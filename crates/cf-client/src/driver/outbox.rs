@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    Condition, Cursor, DeliveryPoint, Error, Input, InstanceId, Outcome, PayloadId, Publish,
-    PublishId, PublishRequest, Result, Spread, Timestamp,
+    Condition, Cursor, DeliveryPoint, Error, Input, InstanceId, Outcome, PayloadId, PeerId,
+    Publish, PublishId, PublishRequest, Result, Spread, Timestamp,
 };
 
 use super::{Driver, Effect, Wake, Work};
@@ -31,6 +31,8 @@ pub(super) struct Entry {
     destinations: Vec<(DeliveryPoint, Bytes)>,
     condition: Option<Condition>,
     id: PayloadId,
+    /// The invite that it is, if it is one.
+    invite: Option<(InstanceId, PeerId)>,
     attempts: u32,
 }
 
@@ -92,19 +94,41 @@ impl Driver {
         let publish = Some((instance, id));
         match spread {
             Spread::First if !destinations.is_empty() => {
-                self.put_outgoing(publish, destinations, condition);
+                self.put_outgoing(publish, None, destinations, condition);
             }
             _ => destinations.into_iter().for_each(|destination| {
-                self.put_outgoing(publish, vec![destination], condition.clone());
+                self.put_outgoing(publish, None, vec![destination], condition.clone());
             }),
         }
     }
 
+    /// Puts an invite into the outbox, unless it still waits there.
+    pub(super) fn put_invite_payload(
+        &mut self,
+        invite: (InstanceId, PeerId),
+        destinations: Vec<(DeliveryPoint, Bytes)>,
+    ) {
+        let mut entries = self.outbox.entries.values();
+        if entries.any(|entry| entry.invite == Some(invite)) {
+            return;
+        }
+        for destination in destinations {
+            self.put_outgoing(None, Some(invite), vec![destination], None);
+        }
+    }
+
+    /// Takes an invite out of the outbox, wherever no service has it yet.
+    pub(super) fn withdraw_invite(&mut self, invite: (InstanceId, PeerId)) {
+        self.withdraw_all(|entry| entry.invite == Some(invite));
+    }
+
     /// Takes a frame out of the outbox, wherever no service has it yet.
     pub(super) fn withdraw(&mut self, instance: InstanceId, publish: PublishId) {
-        let of = |(key, entry): (&u64, &Entry)| {
-            (entry.instance == Some((instance, publish))).then_some(*key)
-        };
+        self.withdraw_all(|entry| entry.instance == Some((instance, publish)));
+    }
+
+    fn withdraw_all(&mut self, chosen: impl Fn(&Entry) -> bool) {
+        let of = |(key, entry): (&u64, &Entry)| chosen(entry).then_some(*key);
         let keys: Vec<u64> = self.outbox.entries.iter().filter_map(of).collect();
         for key in keys {
             self.outbox.remove(key);
@@ -130,9 +154,10 @@ impl Driver {
     }
 
     /// Puts a payload into the outbox: published once this commit is durable.
-    pub(super) fn put_outgoing(
+    fn put_outgoing(
         &mut self,
         instance: Option<(InstanceId, PublishId)>,
+        invite: Option<(InstanceId, PeerId)>,
         destinations: Vec<(DeliveryPoint, Bytes)>,
         condition: Option<Condition>,
     ) {
@@ -143,6 +168,7 @@ impl Driver {
             destinations,
             condition,
             id,
+            invite,
             attempts: 0,
         };
         self.overlay
@@ -242,6 +268,9 @@ fn write(entry: &Entry) -> Bytes {
         condition,
         cursor,
         payload_id: Bytes::copy_from_slice(entry.id.as_bytes()),
+        invite: entry
+            .invite
+            .map_or(Bytes::new(), |(i, p)| records::peer_key(i, p)),
     })
 }
 
@@ -257,6 +286,10 @@ pub(super) fn read(bytes: &Bytes) -> Result<Entry> {
             _ => Some(Condition::LastIs(Cursor::new(outgoing.cursor)?)),
         },
         id: PayloadId::from_slice(&outgoing.payload_id)?,
+        invite: match outgoing.invite.is_empty() {
+            true => None,
+            false => Some(records::read_pair(&outgoing.invite)?),
+        },
         attempts: 0,
     })
 }

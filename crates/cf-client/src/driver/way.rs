@@ -178,7 +178,10 @@ impl Driver {
                 participant,
             },
             ConversationEvent::Unknown { kind } => EventKind::Unknown { conversation, kind },
-            ConversationEvent::Closed => EventKind::Closed { conversation },
+            ConversationEvent::Closed => {
+                self.end_invites(instance);
+                EventKind::Closed { conversation }
+            }
             ConversationEvent::Duplicate => return self.counters.add("duplicate.frame"),
             _ => return self.counters.add("unsupported.event"),
         };
@@ -477,6 +480,13 @@ impl Driver {
         }
         if let Err(error) = self.input(instance, Input::Time, now) {
             self.rejected("failed.wake", &error);
+            let again = now.after(Duration::from_secs(1));
+            if let Some(found) = self.conversations.get_mut(&instance)
+                && found.wake.is_none()
+            {
+                found.wake = Some(again);
+                self.set_wake(None, again, Wake::Conversation(instance));
+            }
         }
     }
 

@@ -71,6 +71,9 @@ pub struct Outgoing {
     pub cursor: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "6")]
     pub payload_id: ::prost::bytes::Bytes,
+    /// Of an invite: instance, peer.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub invite: ::prost::bytes::Bytes,
 }
 /// An invite that was sent and not answered. Key: instance, peer.
 #[derive(Clone, PartialEq, ::prost::Message)]

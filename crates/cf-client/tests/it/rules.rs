@@ -145,6 +145,30 @@ fn content_that_was_given_up_is_not_published_any_more() {
     assert_eq!(told(&world, saro, "too late"), expired);
 }
 
+#[test]
+fn an_invite_waits_once_and_ends_with_its_conversation() {
+    let mut world = World::new(9);
+    let (saro, raya) = pair(&mut world);
+    world.faults.outage = true;
+    let talk = connect(&mut world, saro, raya);
+    for _ in 0..20 {
+        world.now = world.now.after(Duration::from_secs(3600));
+        world.run(2);
+    }
+    world.kill(saro);
+    let (outgoing, _) = world.with(saro, Driver::waiting);
+    assert_eq!(outgoing, 1, "one invite waits, however often it was due");
+    let close = |driver: &mut Driver, now| driver.close(talk, now);
+    world
+        .input(saro, close)
+        .expect("no crash")
+        .expect("it is open");
+    world.kill(saro);
+    world.faults.outage = false;
+    world.settle(20);
+    assert!(crate::world::last_request(&world.events(raya)).is_none());
+}
+
 /// Every content once and in order on both sides, whatever is lost, repeated,
 /// reordered, and wherever a client is killed.
 #[test]
