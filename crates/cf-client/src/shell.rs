@@ -131,7 +131,9 @@ impl Shell {
             tokio::select! {
                 Some(done) = finished(&mut self.committing) => {
                     self.committing = None;
-                    self.release(done).await;
+                    if !self.release(done).await {
+                        break;
+                    }
                 }
                 job = self.jobs.recv(), if open && ready => match job {
                     Some(job) => {
@@ -195,7 +197,8 @@ impl Shell {
     }
 
     /// Lets go what is durable; after a failure, starts again from the store.
-    async fn release(&mut self, (result, group): (Result<()>, Vec<Waiting>)) {
+    /// `false` if nobody waits for that.
+    async fn release(&mut self, (result, group): (Result<()>, Vec<Waiting>)) -> bool {
         if let Err(error) = result {
             tracing::error!(kind = ?error.kind(), "the store failed; starting again from it");
             for waiting in group.into_iter().chain(self.waiting.drain(..)) {
@@ -210,16 +213,17 @@ impl Shell {
             self.links.tasks.shutdown().await;
             self.links = Links::new(&self.parts.components);
             loop {
-                match self.parts.driver(self.clock.now()) {
-                    Ok(driver) => {
-                        self.driver = driver;
-                        break;
-                    }
-                    Err(_) => tokio::time::sleep(STORE_PAUSE).await,
+                tokio::time::sleep(STORE_PAUSE).await;
+                if self.jobs.is_closed() {
+                    return false;
+                }
+                if let Ok(driver) = self.parts.driver(self.clock.now()) {
+                    self.driver = driver;
+                    break;
                 }
             }
-            tokio::time::sleep(STORE_PAUSE).await;
-            return self.take(None);
+            self.take(None);
+            return true;
         }
         for waiting in group {
             if let Some(commit) = waiting.commit {
@@ -233,6 +237,7 @@ impl Shell {
                 reply(Ok(()));
             }
         }
+        true
     }
 
     fn carry_out(&mut self, effect: Effect) {

@@ -88,7 +88,11 @@ fn payloads_share_nothing_and_name_nothing() {
 /// address: nothing is told but what was said, and the conversation goes on.
 #[test]
 fn hostile_payloads_change_nothing() {
-    let mut world = World::new(8);
+    (8..16).for_each(hostile_payloads);
+}
+
+fn hostile_payloads(seed: u64) {
+    let mut world = World::new(seed);
     let (saro, raya) = (world.add("Saro", |_| {}), world.add("Raya", |_| {}));
     let bundles = world.bundles(raya);
     let connect = |driver: &mut cf_client::Driver, now| driver.connect(&bundles, None, now);
@@ -136,7 +140,7 @@ fn poison(world: &mut World, count: usize) {
             match world.random.below(6) {
                 0 => world.random.fill(&mut bytes),
                 1 => bytes.truncate(at),
-                2 => bytes[at] ^= 1 << world.random.below(8),
+                2 if !bytes.is_empty() => bytes[at] ^= 1 << world.random.below(8),
                 3 => bytes.push(0),
                 4 => bytes.extend_from_within(..at),
                 _ => {}

@@ -245,3 +245,18 @@ async fn after_a_failed_commit_no_cursor_passes_what_it_covered() {
     );
     assert_eq!(*passed.lock(), [], "cursors that passed others");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_stops_though_its_store_fails_for_good() {
+    let service = MemoryService::new("stopped").expect("a valid name");
+    let moody = Moody {
+        store: MemoryStore::default(),
+        commits: Arc::default(),
+        every: 1,
+    };
+    let saro = open("Saro", 7, &service, Arc::new(moody));
+    let link = saro.link(LinkOptions::default()).await;
+    assert!(link.expect_err("nothing can be stored").is_retryable());
+    let stopped = tokio::time::timeout(Duration::from_secs(20), saro.shutdown()).await;
+    stopped.expect("it gives up");
+}

@@ -5,10 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use cf_core::{
     ContentId, Conversation, ConversationEvent, ConversationId, ConversationProtocol, Env,
-    Identity, Input, Output, RecordChange, Records, Result, Scoped, Secret, Timestamp,
+    Identity, Input, Output, PublishId, RecordChange, Records, Result, Scoped, Secret, Timestamp,
 };
 
-use crate::Error;
 use crate::wire::reliable::StoredHead;
 
 use super::ReliableSettings;
@@ -43,6 +42,8 @@ pub(crate) struct ReliableConversation {
     pub(super) pending: HashSet<ContentId>,
     pub(super) order: Order,
     pub(super) acknowledging: Acknowledging,
+    /// The last acknowledgement that went alone, until its outcome is known.
+    pub(super) alone: Option<PublishId>,
     /// When the peer is told of numbers that never come.
     pub(super) skip_due: Timestamp,
     /// When the queue is looked at again.
@@ -51,6 +52,7 @@ pub(crate) struct ReliableConversation {
     /// Whether the wrapped conversation could not be taken back.
     pub(super) broken: bool,
     pub(super) head_changed: bool,
+    pub(super) missing_changed: bool,
     pub(super) wake: Timestamp,
     pub(super) outputs: VecDeque<Output>,
 }
@@ -66,7 +68,7 @@ pub(crate) struct Origin {
 impl Conversation for ReliableConversation {
     fn handle(&mut self, input: Input, env: &mut Env<'_>) -> Result<()> {
         if self.broken {
-            return Err(Error::Records("restore the conversation first").into());
+            self.take_back(env)?;
         }
         match input {
             Input::Send { id, content } => self.send(id, content, env)?,
@@ -76,7 +78,7 @@ impl Conversation for ReliableConversation {
                 point,
                 outcome,
             } => self.handle_outcome(publish, point, outcome, env)?,
-            Input::Time => self.handle_time(env)?,
+            Input::Time => self.handle_time(env),
             Input::Close => self.close(env),
             other => {
                 let outputs = self.call(other, env)?;
@@ -137,6 +139,10 @@ impl ReliableConversation {
     /// What is done at the end of every input.
     pub(super) fn finish(&mut self, env: &mut Env<'_>) {
         self.say_what_is_due(env);
+        if std::mem::take(&mut self.missing_changed) {
+            let missing = records::encode_missing(self.order.missing());
+            self.put_own(records::MISSING, missing);
+        }
         self.put_head();
         self.put_wake();
     }

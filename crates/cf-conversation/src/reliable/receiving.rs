@@ -49,7 +49,9 @@ impl ReliableConversation {
 
     /// Makes the wrapped conversation again as it was before the frame that it
     /// took and that is not of this format: the records know nothing of it yet.
-    fn take_back(&mut self, env: &mut Env<'_>) -> Result<()> {
+    /// Where they can't be read, the next input tries again and changes nothing
+    /// before.
+    pub(super) fn take_back(&mut self, env: &mut Env<'_>) -> Result<()> {
         self.broken = true;
         let mut inner = self.origin.restore_inner(env)?;
         // The same as is in force.
@@ -146,10 +148,7 @@ impl ReliableConversation {
                 Follows::Release(number) => {
                     self.delete_own(records::numbered(records::HELD, number));
                 }
-                Follows::Missing => {
-                    let missing = records::encode_missing(self.order.missing());
-                    self.put_own(records::MISSING, missing);
-                }
+                Follows::Missing => self.missing_changed = true,
             }
         }
     }

@@ -74,11 +74,13 @@ impl ReliableConversation {
             pending: HashSet::new(),
             order: Order::new(settings.hold),
             acknowledging: Acknowledging::new(settings.acknowledge_after, false, now),
+            alone: None,
             skip_due: Timestamp::NEVER,
             flush_due: Timestamp::NEVER,
             ended: false,
             broken: false,
             head_changed: false,
+            missing_changed: false,
             wake: Timestamp::NEVER,
             outputs: VecDeque::new(),
         };

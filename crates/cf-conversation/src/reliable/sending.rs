@@ -87,10 +87,11 @@ impl ReliableConversation {
             result => result?,
         };
         for output in outputs {
-            if let Output::Publish(publish) = &output
-                && reliable
-            {
-                self.start_flight(publish, has_content, env);
+            if let Output::Publish(publish) = &output {
+                match reliable {
+                    true => self.start_flight(publish, has_content, env),
+                    false => self.alone = Some(publish.id),
+                }
             }
             self.forward(output, env.now);
         }
@@ -143,6 +144,9 @@ impl ReliableConversation {
         outcome: Outcome,
         env: &mut Env<'_>,
     ) -> Result<()> {
+        if self.alone == Some(publish) {
+            self.alone = None;
+        }
         let accepted = matches!(outcome, Outcome::Accepted { .. });
         let refused = matches!(outcome, Outcome::Refused(_));
         let input = Input::Outcome {

@@ -11,24 +11,33 @@ use super::sending::BATCH;
 pub(super) const BATCH_EVERY: Duration = Duration::from_millis(50);
 
 impl ReliableConversation {
-    pub(super) fn handle_time(&mut self, env: &mut Env<'_>) -> Result<()> {
+    /// Does what is due. A step that fails is made again later: the timer is
+    /// spent, and the other steps do not depend on it.
+    pub(super) fn handle_time(&mut self, env: &mut Env<'_>) {
+        let again = env.now.after(RETRY_AFTER);
         // The driver's timer is spent.
         self.wake = Timestamp::NEVER;
         if self.inner_wake <= env.now {
             self.inner_wake = Timestamp::NEVER;
-            let outputs = self.call(Input::Time, env)?;
-            self.absorb(outputs, env)?;
+            if self.wake_inner(env).is_err() {
+                self.inner_wake = again;
+            }
         }
         let follows = self.order.handle_time(env.now);
         if !follows.is_empty() {
             self.follow(follows);
         }
         self.expire_queue(env.now);
-        self.resend(env)?;
-        if self.flush_due <= env.now {
-            self.flush(env)?;
+        // A payload that can't be read was postponed before.
+        let _ = self.resend(env);
+        if self.flush_due <= env.now && self.flush(env).is_err() {
+            self.flush_due = again;
         }
-        Ok(())
+    }
+
+    fn wake_inner(&mut self, env: &mut Env<'_>) -> Result<()> {
+        let outputs = self.call(Input::Time, env)?;
+        self.absorb(outputs, env)
     }
 
     /// When this layer wants to be woken.
@@ -40,12 +49,21 @@ impl ReliableConversation {
         let dues = [
             self.flights.next_due(),
             self.order.due(),
-            self.acknowledging.due(),
+            self.acknowledgement_due(),
             self.skip_due,
             self.flush_due,
             queue,
         ];
         dues.into_iter().min().unwrap_or(Timestamp::NEVER)
+    }
+
+    /// When an acknowledgement goes alone: not before the last one has, so that
+    /// they don't pile up while a service is away.
+    fn acknowledgement_due(&self) -> Timestamp {
+        match self.alone {
+            Some(_) => Timestamp::NEVER,
+            None => self.acknowledging.due(),
+        }
     }
 
     /// Sends the frames of its own that are due. What can't be sent now is tried
@@ -60,7 +78,7 @@ impl ReliableConversation {
                 self.skip_due = env.now.after(RETRY_AFTER);
             }
         }
-        if self.acknowledging.due() <= env.now {
+        if self.acknowledgement_due() <= env.now {
             match self.transmit(Body::None, None, false, env) {
                 // What a small payload had no room for is not waited for.
                 Ok(()) => self.acknowledging.done(),

@@ -178,7 +178,7 @@ fn a_frame_that_came_is_a_duplicate_and_decrypts_nothing() {
 }
 
 /// Speaks the ratchet without the wrapper: an authenticated but hostile peer.
-struct Lawless(Arc<dyn ConversationProtocol>);
+pub(crate) struct Lawless(pub(crate) Arc<dyn ConversationProtocol>);
 
 impl ConversationProtocol for Lawless {
     fn id(&self) -> &ProtocolId {
@@ -277,11 +277,11 @@ fn varint(mut number: u64) -> Vec<u8> {
     out
 }
 
-fn field(number: u64, value: u64) -> Vec<u8> {
+pub(crate) fn field(number: u64, value: u64) -> Vec<u8> {
     [varint(number << 3), varint(value)].concat()
 }
 
-fn bytes_field(number: u64, value: &[u8]) -> Vec<u8> {
+pub(crate) fn bytes_field(number: u64, value: &[u8]) -> Vec<u8> {
     let len = varint(value.len() as u64);
     [varint(number << 3 | 2), len, value.to_vec()].concat()
 }

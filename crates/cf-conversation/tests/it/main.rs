@@ -7,4 +7,5 @@ mod golden;
 mod hostile;
 mod limits;
 mod pair;
+mod pressure;
 mod vectors;
