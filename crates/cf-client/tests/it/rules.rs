@@ -1,10 +1,19 @@
 //! The crash rule, the truth rule, and what a message may live through.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use cf_client::limits::PARKED_FOR;
 use cf_client::{Driver, Event, EventKind};
-use cf_core::{ContentId, ContentState, ConversationId, FailureReason, Scan, Store};
+use cf_core::{
+    ContentId, ContentState, ConversationId, EmptyRecords, Env, ErrorKind, FailureReason, Frame,
+    FramingStrategy, Identity, InitializationProtocol, Invite, InviteId, RoutingTag, Scan, Store,
+};
+use cf_framing::Tagged;
+use cf_identity::SoftwareIdentity;
+use cf_init::InboxProtocol;
 
 use crate::world::{Faults, World, accept, texts};
 
@@ -168,6 +177,98 @@ fn an_invite_waits_once_and_ends_with_its_conversation() {
     world.faults.outage = false;
     world.settle(20);
     assert!(crate::world::last_request(&world.events(raya)).is_none());
+}
+
+#[test]
+fn what_nobody_expects_is_not_kept_for_ever() {
+    let mut world = World::new(10);
+    let (saro, raya) = pair(&mut world);
+    connect(&mut world, saro, raya);
+    world.run(2);
+    for log in world.log.values_mut() {
+        let frame = Frame::new(RoutingTag([9; 16]), "nobody expects this");
+        log.push(Tagged.encode(&frame, 1024).expect("short"));
+    }
+    world.run(2);
+    assert_eq!(world.with(raya, Driver::waiting).1, 1);
+    world.now = world.now.after(PARKED_FOR + Duration::from_secs(1));
+    world.run(1);
+    assert_eq!(world.with(raya, Driver::waiting).1, 0);
+    world.kill(raya);
+    assert_eq!(world.with(raya, Driver::waiting).1, 0);
+}
+
+/// Somebody else's invite names the conversation that Saro asks for.
+#[test]
+fn a_conversation_begins_by_one_request_only() {
+    let mut world = World::new(11);
+    let (saro, raya) = pair(&mut world);
+    let bundles = world.bundles(raya);
+    let connect = |driver: &mut Driver, now| driver.connect(&bundles, None, now);
+    let talk = world
+        .input(saro, connect)
+        .expect("no crash")
+        .expect("the bundle is good");
+    let inbox = InboxProtocol::new();
+    let oscar = SoftwareIdentity::generate(&mut world.random).expect("a seed");
+    let oscar: Arc<dyn Identity> = Arc::new(oscar);
+    let bundle = bundles.bundle(inbox.id()).expect("it is there");
+    let info = inbox.read(&*oscar, bundle, world.now).expect("it is good");
+    let mut env = Env {
+        now: world.now,
+        random: &mut world.random,
+        records: &EmptyRecords,
+    };
+    let handshake = inbox
+        .initiate(&oscar, bundle, talk, &mut env)
+        .expect("it is good");
+    let invite = Invite {
+        id: InviteId([9; 16]),
+        conversation: talk,
+        conversation_protocol: cf_conversation::PRIVATE,
+        specification: String::new(),
+        parameters: Bytes::new(),
+        offer: None,
+        chosen_from: Vec::new(),
+        points: Vec::new(),
+        offers: Vec::new(),
+        sent_at: world.now,
+        display_name: "Oscar".to_owned(),
+    };
+    let sealed = handshake.seal(&invite, &mut env).expect("it is short");
+    let payload = Tagged.encode(&sealed.frame, 8192).expect("it is short");
+    let point = &info.spec.points[0];
+    let place = (point.locator.clone(), point.address.clone());
+    world
+        .log
+        .get_mut(&place)
+        .expect("Saro has sent there")
+        .push(payload);
+    world.run(2);
+    let requests = world.with(raya, |driver| driver.requests().expect("readable"));
+    let of = |name: &str| {
+        requests
+            .iter()
+            .find(|r| r.name == name)
+            .expect("it came")
+            .id
+    };
+    let accept = |world: &mut World, id| {
+        let accepting = |driver: &mut Driver, now| driver.accept(id, now);
+        world.input(raya, accepting).expect("no crash")
+    };
+    assert_eq!(
+        accept(&mut world, of("Saro")).expect("it is the first"),
+        talk
+    );
+    let error = accept(&mut world, of("Oscar")).expect_err("it is taken");
+    assert_eq!(error.kind(), ErrorKind::Misuse);
+    let all = world.with(raya, Driver::conversations);
+    assert_eq!(all.len(), 1);
+    assert_eq!(
+        all[0].participant.as_ref(),
+        Some(world.nodes[saro].identity().id())
+    );
 }
 
 /// Every content once and in order or with a gap told, on both sides, whatever is lost, repeated,
