@@ -8,8 +8,9 @@ use bytes::Bytes;
 use cf_client::limits::PARKED_FOR;
 use cf_client::{Driver, Event, EventKind};
 use cf_core::{
-    ContentId, ContentState, ConversationId, EmptyRecords, Env, ErrorKind, FailureReason, Frame,
-    FramingStrategy, Identity, InitializationProtocol, Invite, InviteId, RoutingTag, Scan, Store,
+    Capabilities, ContentId, ContentState, ConversationId, EmptyRecords, Env, ErrorKind,
+    FailureReason, Frame, FramingStrategy, Identity, InitializationProtocol, Invite, InviteId,
+    Peer, PeerId, PointInfo, RoutingTag, Scan, Setup, Store,
 };
 use cf_framing::Tagged;
 use cf_identity::SoftwareIdentity;
@@ -222,15 +223,39 @@ fn a_conversation_begins_by_one_request_only() {
     let handshake = inbox
         .initiate(&oscar, bundle, talk, &mut env)
         .expect("it is good");
+    let offer = info.spec.offers[0].clone();
+    let own = PointInfo {
+        point: info.spec.points[0].clone(),
+        max_body_len: 1 << 16,
+        capabilities: Capabilities::none(1 << 17),
+    };
+    let setup = Setup {
+        conversation: talk,
+        identity: oscar.clone(),
+        peer: Some(Peer {
+            id: PeerId(0),
+            participant: info.owner.clone(),
+            offer: Some(offer.clone()),
+            points: vec![own.clone()],
+        }),
+        exported: Some(handshake.exported().clone()),
+        offer_secret: None,
+        parameters: Bytes::new(),
+        points: vec![own.clone()],
+        arrived_at: None,
+    };
+    let created = cf_conversation::private()
+        .create(setup, &mut env)
+        .expect("it is good");
     let invite = Invite {
         id: InviteId([9; 16]),
         conversation: talk,
         conversation_protocol: cf_conversation::PRIVATE,
         specification: String::new(),
-        parameters: Bytes::new(),
-        offer: None,
+        parameters: created.parameters,
+        offer: Some(offer.id),
         chosen_from: Vec::new(),
-        points: Vec::new(),
+        points: vec![own.point],
         offers: Vec::new(),
         sent_at: world.now,
         display_name: "Oscar".to_owned(),
