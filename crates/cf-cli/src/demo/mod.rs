@@ -202,7 +202,7 @@ pub(crate) async fn run(json: bool) -> Result<()> {
     );
     raya.shutdown().await;
     let raya = raya_is.open(true)?;
-    let mut at_raya = raya.events_after(last_seen(&mut at_raya).await?);
+    let mut at_raya = raya.events_after(at_raya.last());
     let replayed = self::request(&mut at_raya).await?;
     says.tell(
         "Raya",
@@ -300,15 +300,6 @@ async fn delivered(client: &Client, to: ConversationId, id: &str) -> Result<()> 
     tokio::time::timeout(PATIENCE, waiting)
         .await
         .unwrap_or_else(late)
-}
-
-/// The number of the last event of a client that was shut down.
-async fn last_seen(events: &mut Events) -> Result<u64> {
-    let mut last = 0;
-    while let Some(event) = events.next().await? {
-        last = event.seq;
-    }
-    Ok(last.max(events.last()))
 }
 
 fn observed(delivery: &Delivery) -> String {
