@@ -18,15 +18,14 @@ pub(crate) mod wire;
 pub(crate) const VERSION: u64 = 1;
 
 pub(crate) const META: &[u8] = b"meta";
-pub(crate) const CONVERSATIONS: &[u8] = b"conversations";
+pub(crate) const CONVERSATIONS: &[u8] = b"#conversations";
 pub(crate) const OFFERS: &[u8] = b"offers";
-pub(crate) const OUTBOX: &[u8] = b"outbox";
+pub(crate) const OUTBOX: &[u8] = b"#outbox";
 pub(crate) const INVITES: &[u8] = b"invites";
 pub(crate) const CANDIDATES: &[u8] = b"candidates";
-pub(crate) const PARKED: &[u8] = b"parked";
+pub(crate) const PARKED: &[u8] = b"#parked";
 pub(crate) const REQUESTS: &[u8] = b"requests";
-pub(crate) const STATES: &[u8] = b"states";
-pub(crate) const EVENTS: &[u8] = b"events";
+pub(crate) const EVENTS: &[u8] = b"#events";
 pub(crate) const CURSORS: &[u8] = b"cursors";
 
 /// The namespace of a conversation's own records.
@@ -53,8 +52,10 @@ pub(crate) fn offer_key(protocol: &ProtocolId, id: OfferId) -> Bytes {
         .into()
 }
 
-pub(crate) fn state_key(conversation: ConversationId, id: &ContentId) -> Bytes {
-    [conversation.as_bytes(), id.as_bytes()].concat().into()
+/// The namespace of the states of what was sent in a conversation. Key: the
+/// content's id.
+pub(crate) fn states_namespace(conversation: ConversationId) -> Bytes {
+    [b"states/", conversation.as_bytes()].concat().into()
 }
 
 pub(crate) fn cursor_key(locator: &Locator, address: &DeliveryAddress) -> Bytes {

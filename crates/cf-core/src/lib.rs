@@ -76,7 +76,7 @@ pub use initialization::{
 };
 pub use point::{DeliveryAddress, DeliveryPoint, Locator, PointInfo};
 pub use secret::Secret;
-pub use store::{Batch, EmptyRecords, RecordChange, Records, Scan, Scoped, Store};
+pub use store::{Batch, EmptyRecords, RecordChange, Records, Scan, Scoped, Store, is_numbered};
 
 /// Which side of a first contact a participant is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Opaque keys to opaque bytes, in namespaces. Knows no protocol's fields.
 ///
@@ -18,6 +18,13 @@ use crate::Result;
 /// - Reads see all earlier commits and nothing of a later one.
 /// - [`scan`](Self::scan) goes in the order of the keys' bytes.
 /// - Within a batch, the last change of a key counts.
+/// - A namespace whose name starts with `#` is [*numbered*](is_numbered): its keys
+///   are numbers in eight bytes, the highest first; any other is `Misuse`.
+///
+/// A store that encrypts hides every namespace, key and value, except that the
+/// keys of a numbered namespace may be read from it. In return it scans those in
+/// their order, however many there are; a scan of any other namespace may cost
+/// it the whole namespace.
 ///
 /// ```
 /// use cf_core::*;
@@ -46,8 +53,20 @@ pub trait Store: Send + Sync {
     /// Applies all changes of a batch, or none.
     ///
     /// # Errors
-    /// As [`get`](Self::get); after an error nothing has changed.
+    /// As [`get`](Self::get), and `Misuse` for a key that a numbered namespace
+    /// can't have; after an error nothing has changed.
     fn commit(&self, batch: &Batch) -> Result<()>;
+}
+
+/// Whether the keys of a namespace are numbers in eight bytes: its name starts
+/// with `#`. For what is many and read in order: a log, a queue.
+///
+/// ```
+/// assert!(cf_core::is_numbered(b"#events"));
+/// assert!(!cf_core::is_numbered(b"contacts"));
+/// ```
+pub fn is_numbered(namespace: &[u8]) -> bool {
+    namespace.starts_with(b"#")
 }
 
 /// Which part of a namespace to read.
@@ -113,6 +132,22 @@ impl Batch {
     /// Adds a change.
     pub fn push(&mut self, namespace: impl Into<Bytes>, change: RecordChange) {
         self.changes.push((namespace.into(), change));
+    }
+
+    /// Checks the keys of numbered namespaces.
+    ///
+    /// # Errors
+    /// `Misuse` for a key in a numbered namespace that has not eight bytes.
+    pub fn check(&self) -> Result<()> {
+        let is_wrong = |(namespace, change): &(Bytes, RecordChange)| {
+            is_numbered(namespace) && change.key().len() != 8
+        };
+        match self.changes.iter().any(is_wrong) {
+            true => Err(Error::misuse(
+                "a namespace whose name starts with # has keys of eight bytes; use another name",
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Adds all changes of a later batch.

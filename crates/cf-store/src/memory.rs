@@ -64,6 +64,7 @@ impl Store for MemoryStore {
     }
 
     fn commit(&self, batch: &Batch) -> Result<()> {
+        batch.check()?;
         let mut namespaces = self.namespaces.write();
         for (namespace, change) in batch.changes() {
             match change {

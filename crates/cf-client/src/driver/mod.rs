@@ -26,7 +26,7 @@ use cf_core::{
 use crate::components::{Components, Counters, Profile};
 use crate::event::{Event, EventKind, Request};
 use crate::overlay::{InstanceRecords, Overlay};
-use crate::records::{self, EVENTS, META, REQUESTS, STATES};
+use crate::records::{self, EVENTS, META, REQUESTS};
 
 /// What bounds a driver.
 pub mod limits {
@@ -261,10 +261,8 @@ impl Driver {
         conversation: ConversationId,
         id: &ContentId,
     ) -> Result<Option<ContentState>> {
-        match self
-            .overlay
-            .get(STATES, &records::state_key(conversation, id))?
-        {
+        let namespace = records::states_namespace(conversation);
+        match self.overlay.get(&namespace, id.as_bytes())? {
             Some(value) => {
                 let state = value.first().copied().unwrap_or_default();
                 records::read_state(u32::from(state)).map(Some)

@@ -19,7 +19,7 @@ use cf_core::{
 
 use super::{Driver, Effect, Wake, Work};
 use crate::event::EventKind;
-use crate::records::{self, CURSORS, STATES};
+use crate::records::{self, CURSORS};
 
 /// The most further tags that conversations may derive for one payload.
 pub const SEARCH_BUDGET: u32 = 16_384;
@@ -208,8 +208,11 @@ impl Driver {
             return false;
         }
         let value = vec![records::write_state(state) as u8];
-        self.overlay
-            .put(STATES, records::state_key(conversation, id), value);
+        self.overlay.put(
+            records::states_namespace(conversation),
+            id.to_bytes(),
+            value,
+        );
         true
     }
 }

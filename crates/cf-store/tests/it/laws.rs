@@ -8,10 +8,10 @@ use proptest::prelude::*;
 
 /// Every change ever made, in order; answers by reading all of them.
 #[derive(Clone, Default)]
-struct Model(Vec<(Bytes, RecordChange)>);
+pub(crate) struct Model(pub(crate) Vec<(Bytes, RecordChange)>);
 
 impl Model {
-    fn get(&self, namespace: &[u8], key: &[u8]) -> Option<Bytes> {
+    pub(crate) fn get(&self, namespace: &[u8], key: &[u8]) -> Option<Bytes> {
         let last = self
             .0
             .iter()
@@ -22,7 +22,7 @@ impl Model {
         }
     }
 
-    fn scan(&self, namespace: &[u8], scan: &Scan) -> Vec<(Bytes, Bytes)> {
+    pub(crate) fn scan(&self, namespace: &[u8], scan: &Scan) -> Vec<(Bytes, Bytes)> {
         let mut keys: Vec<Bytes> = self.0.iter().map(|(_, c)| c.key().clone()).collect();
         keys.sort();
         keys.dedup();
@@ -44,12 +44,12 @@ impl Model {
 
 /// Few letters, the highest byte among them, so that keys collide and prefixes
 /// without a successor occur.
-fn word() -> impl Strategy<Value = Bytes> {
+pub(crate) fn word() -> impl Strategy<Value = Bytes> {
     let letter = prop_oneof![Just(0), Just(1), Just(b'a'), Just(254), Just(255)];
     prop::collection::vec(letter, 0..4).prop_map(Bytes::from)
 }
 
-fn namespace() -> impl Strategy<Value = Bytes> {
+pub(crate) fn namespace() -> impl Strategy<Value = Bytes> {
     prop_oneof![Just(Bytes::new()), Just("n".into()), Just("n\0".into())]
 }
 
@@ -60,11 +60,11 @@ fn change() -> impl Strategy<Value = RecordChange> {
     ]
 }
 
-fn batches() -> impl Strategy<Value = Vec<Vec<(Bytes, RecordChange)>>> {
+pub(crate) fn batches() -> impl Strategy<Value = Vec<Vec<(Bytes, RecordChange)>>> {
     prop::collection::vec(prop::collection::vec((namespace(), change()), 0..12), 0..6)
 }
 
-fn scan() -> impl Strategy<Value = Scan> {
+pub(crate) fn scan() -> impl Strategy<Value = Scan> {
     let limit = prop_oneof![0usize..5, Just(usize::MAX)];
     (word(), prop::option::of(word()), any::<bool>(), limit).prop_map(
         |(prefix, beyond, reverse, limit)| Scan {
