@@ -7,9 +7,15 @@ pub enum Error {
     /// `Malformed`: the text does not name a service in memory.
     #[error("a service in memory is named memory:NAME, with a name of letters, digits, . _ and -")]
     Name,
+    /// `Malformed`: the text does not name a service in a file.
+    #[error("a service in a file is named local: for the default file, or local:PATH")]
+    Path,
     /// `Unsupported`: the URL is for another connector.
-    #[error("this connector takes the scheme memory: only")]
-    Scheme,
+    #[error("this connector takes the scheme {takes}: only")]
+    Scheme {
+        /// The scheme that it takes.
+        takes: &'static str,
+    },
     /// `Rejected`: the payload is longer than the service takes.
     #[error("a payload takes at most {max} bytes, this one has {len}")]
     PayloadTooLong {
@@ -33,17 +39,106 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
+    /// `Unavailable`: a locator names a file that is not open here.
+    #[error("no file that is open here has this id; name the file by its path, as local:PATH")]
+    UnknownFile,
+    /// `Other`: the directory of the file is not there and can't be made.
+    #[error("the file's directory can't be used ({0}); make it, or name another path")]
+    Directory(std::io::ErrorKind),
+    /// `Other`: the file can't be made or opened.
+    #[error("the file can't be opened; its path must be a file that you may read and write")]
+    CannotOpen,
+    /// `Misuse`: the file is of another program.
+    #[error("the file is not of this service; nothing in it was changed; name another path")]
+    ForeignFile,
+    /// `Misuse`: another file of this kind was put in the place of the one that
+    /// was opened.
+    #[error("another service's file is now at this path; open the service again")]
+    ReplacedFile,
+    /// `Unsupported`: a later build made the file.
+    #[error("the file has version {version}, this program knows {known}; use a newer program")]
+    NewerFile {
+        /// The file's version.
+        version: i32,
+        /// The version of this build.
+        known: i32,
+    },
+    /// `Malformed`: the file is cut short or otherwise damaged.
+    #[error("the file is damaged; move it away with its -wal and -shm, and a new one is made")]
+    DamagedFile,
+    /// `Other`: the file may not be written.
+    #[error("the file is read-only; make it and its directory writable for you")]
+    ReadOnly,
+    /// `Other`: the disk is full, or the file has its greatest length.
+    #[error("there is no room for the file to grow; free some space on its disk")]
+    Full,
+    /// `Unavailable`: other processes kept the file locked for too long.
+    #[error("other processes keep the file locked; try again")]
+    Busy,
+    /// `Unavailable`: the file can't be read or written now.
+    #[error("the file can't be read or written now (SQLite code {code}); check its disk")]
+    Disk {
+        /// SQLite's extended result code.
+        code: i32,
+    },
+    /// `Other`: what SQLite should not say.
+    #[error("SQLite failed with code {code}")]
+    Sqlite {
+        /// SQLite's extended result code.
+        code: i32,
+    },
+    /// `Unavailable`: the service's thread could not be started, or is gone.
+    #[error("the service's thread is not there; open the service again")]
+    NoThread,
+    /// `Unavailable`: the system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    NoRandom,
 }
 
 impl From<Error> for cf_core::Error {
     fn from(error: Error) -> Self {
         let kind = match error {
-            Error::Name => ErrorKind::Malformed,
-            Error::Scheme => ErrorKind::Unsupported,
+            Error::Name | Error::Path | Error::DamagedFile => ErrorKind::Malformed,
+            Error::Scheme { .. } | Error::NewerFile { .. } => ErrorKind::Unsupported,
             Error::PayloadTooLong { .. } | Error::TooManyServices { .. } => ErrorKind::Rejected,
-            Error::ForeignCursor => ErrorKind::Misuse,
-            Error::TooManyAddresses { .. } => ErrorKind::Unavailable,
+            Error::ForeignCursor | Error::ForeignFile | Error::ReplacedFile => ErrorKind::Misuse,
+            Error::TooManyAddresses { .. }
+            | Error::UnknownFile
+            | Error::Busy
+            | Error::Disk { .. }
+            | Error::NoThread
+            | Error::NoRandom => ErrorKind::Unavailable,
+            Error::Directory(_)
+            | Error::CannotOpen
+            | Error::ReadOnly
+            | Error::Full
+            | Error::Sqlite { .. } => ErrorKind::Other,
         };
         Self::from_source(kind, error)
+    }
+}
+
+#[cfg(feature = "local")]
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        let Some(failure) = error.sqlite_error() else {
+            // A value is missing or has another type: nobody but this service
+            // writes the tables.
+            return Self::DamagedFile;
+        };
+        let code = failure.extended_code;
+        match failure.code {
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed => Self::Busy,
+            ErrorCode::DiskFull => Self::Full,
+            ErrorCode::ReadOnly => Self::ReadOnly,
+            ErrorCode::CannotOpen | ErrorCode::PermissionDenied => Self::CannotOpen,
+            ErrorCode::NotADatabase => Self::ForeignFile,
+            ErrorCode::DatabaseCorrupt => Self::DamagedFile,
+            ErrorCode::SystemIoFailure => Self::Disk { code },
+            _ => Self::Sqlite { code },
+        }
     }
 }

@@ -1,12 +1,17 @@
 //! Delivery services of chat protocols: how payloads are routed and delivered
 //! to a client. The contract is [`cf_core::DeliveryService`].
 //!
-//! | id | service | retains | order | conditional publish |
-//! |---|---|---|---|---|
-//! | `/cf/ds/memory/1` | [`MemoryService`]: in this process | yes, bounded | yes | yes |
+//! | id | service | feature | retains | order | conditional publish |
+//! |---|---|---|---|---|---|
+//! | `/cf/ds/memory/1` | [`MemoryService`]: in this process | | yes, bounded | yes | yes |
+//! | `/cf/ds/local/1` | `LocalService`: in a file that the processes of a machine share | `local` | yes, bounded | yes | yes |
 
 mod error;
+#[cfg(feature = "local")]
+mod local;
 mod memory;
 
 pub use error::Error;
+#[cfg(feature = "local")]
+pub use local::{Durability, LocalConnector, LocalOptions, LocalService};
 pub use memory::{Clock, MemoryConnector, MemoryOptions, MemoryService, Tap};

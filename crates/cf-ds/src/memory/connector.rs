@@ -70,7 +70,8 @@ impl Connector for MemoryConnector {
         Box::pin(async move {
             let (scheme, name) = url.split_once(':').ok_or(Error::Name)?;
             if scheme != MemoryService::SCHEME {
-                return Err(Error::Scheme.into());
+                let takes = MemoryService::SCHEME;
+                return Err(Error::Scheme { takes }.into());
             }
             Ok(Arc::new(self.service(name)?) as _)
         })

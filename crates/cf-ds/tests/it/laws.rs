@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,13 +6,39 @@ use cf_core::{
     Condition, Cursor, DeliveryAddress, DeliveryService, ErrorKind, Outcome, PublishRequest,
     Random, Start, Subscription,
 };
-use cf_ds::MemoryService;
 use cf_testkit::SeededRandom;
+use tokio::time::{sleep, timeout};
 
-use crate::{accepted, address, poll_once, read};
+use crate::{Subject, accepted, address};
 
-fn service() -> Arc<dyn DeliveryService> {
-    Arc::new(MemoryService::new("laws").unwrap())
+/// Makes a test of each law, for each service.
+macro_rules! laws {
+    ($($law:ident)*) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $law() {
+                super::$law(crate::Subject::memory()).await;
+            })*
+        }
+
+        #[cfg(feature = "local")]
+        mod local {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $law() {
+                super::$law(crate::local::subject()).await;
+            })*
+        }
+    };
+}
+
+laws! {
+    every_subscriber_gets_every_payload_of_its_addresses_and_no_other
+    a_payload_of_the_exact_limit_is_taken_and_one_byte_more_refused
+    a_condition_is_checked_against_the_last_cursor
+    conditional_publishing_is_linearizable
+    a_dropped_next_loses_nothing
+    one_busy_address_does_not_hold_back_another
+    a_cursor_of_another_service_is_misuse_and_changes_nothing
 }
 
 async fn publish(service: &dyn DeliveryService, to: &DeliveryAddress, bytes: &[u8]) -> Cursor {
@@ -27,13 +52,17 @@ struct Reader {
     due: HashMap<DeliveryAddress, Vec<(Cursor, Bytes)>>,
 }
 
+fn is_due(reader: &Reader) -> bool {
+    !reader.due.values().all(Vec::is_empty)
+}
+
 /// Random publishing, subscribing from anywhere, unsubscribing and reading by
 /// several subscribers, against a model of what each must get and in what order.
-#[tokio::test]
-async fn every_subscriber_gets_every_payload_of_its_addresses_and_no_other() {
+async fn every_subscriber_gets_every_payload_of_its_addresses_and_no_other(subject: Subject) {
+    let mut satisfied = Vec::new();
     for seed in 0..64 {
         let random = &mut SeededRandom::new(seed);
-        let service = service();
+        let service = subject.service();
         let addresses: Vec<_> = (0..4).map(|n| address(&format!("address {n}"))).collect();
         let mut logs: HashMap<DeliveryAddress, Vec<(Cursor, Bytes)>> = HashMap::new();
         let mut readers: Vec<Reader> = Vec::new();
@@ -77,33 +106,38 @@ async fn every_subscriber_gets_every_payload_of_its_addresses_and_no_other() {
                             reader.subscription.add(at.clone(), start).await.unwrap();
                             reader.due.insert(at, log[read..].to_vec());
                         }
-                        _ => match poll_once(reader.subscription.next()) {
-                            None => assert!(reader.due.values().all(Vec::is_empty)),
-                            Some(delivery) => {
-                                let delivery = delivery.unwrap();
+                        _ => {
+                            let is_due = is_due(reader);
+                            let next = subject.next(&mut *reader.subscription, is_due).await;
+                            if let Some(delivery) = next {
                                 let (cursor, payload) =
                                     reader.due.get_mut(&delivery.address).unwrap().remove(0);
                                 assert_eq!(delivery.cursor, Some(cursor));
                                 assert_eq!(delivery.payload, payload);
                             }
-                        },
+                        }
                     }
                 }
             }
         }
         for mut reader in readers {
-            for delivery in read(&mut *reader.subscription) {
+            while is_due(&reader) {
+                let next = subject.next(&mut *reader.subscription, true).await;
+                let delivery = next.unwrap();
                 let due = reader.due.get_mut(&delivery.address).unwrap();
                 assert_eq!((delivery.cursor.unwrap(), delivery.payload), due.remove(0));
             }
-            assert!(reader.due.values().all(Vec::is_empty));
+            satisfied.push(reader.subscription);
         }
+    }
+    sleep(subject.quiet).await;
+    for subscription in &mut satisfied {
+        assert_eq!(subject.next(&mut **subscription, false).await, None);
     }
 }
 
-#[tokio::test]
-async fn a_payload_of_the_exact_limit_is_taken_and_one_byte_more_refused() {
-    let service = service();
+async fn a_payload_of_the_exact_limit_is_taken_and_one_byte_more_refused(subject: Subject) {
+    let service = subject.service();
     let max = service.capabilities().max_payload_len;
     let raya = address("raya");
     publish(&*service, &raya, &vec![7; max]).await;
@@ -114,12 +148,11 @@ async fn a_payload_of_the_exact_limit_is_taken_and_one_byte_more_refused() {
     assert_eq!(error.kind(), ErrorKind::Rejected);
     let mut subscription = service.subscribe().await.unwrap();
     subscription.add(raya, Start::Earliest).await.unwrap();
-    assert_eq!(read(&mut *subscription).len(), 1);
+    assert_eq!(subject.read(&mut *subscription).await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_condition_is_checked_against_the_last_cursor() {
-    let service = service();
+async fn a_condition_is_checked_against_the_last_cursor(subject: Subject) {
+    let service = subject.service();
     let raya = address("raya");
     let conditional = async |condition| {
         let mut request = PublishRequest::new(raya.clone(), "payload");
@@ -147,11 +180,10 @@ async fn a_condition_is_checked_against_the_last_cursor() {
 
 /// Writers that each append to the last payload they know: every accepted
 /// payload names its predecessor, so a lost or doubled step breaks the chain.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn conditional_publishing_is_linearizable() {
+async fn conditional_publishing_is_linearizable(subject: Subject) {
     const WRITERS: u64 = 16;
     const STEPS: u64 = 100;
-    let service = service();
+    let service = subject.service();
     let raya = address("raya");
     let mut writers = tokio::task::JoinSet::new();
     for _ in 0..WRITERS {
@@ -192,7 +224,7 @@ async fn conditional_publishing_is_linearizable() {
     assert!(conflicts > 0, "the writers never met");
     let mut subscription = service.subscribe().await.unwrap();
     subscription.add(raya, Start::Earliest).await.unwrap();
-    let chain = read(&mut *subscription);
+    let chain = subject.read(&mut *subscription).await;
     assert_eq!(chain.len() as u64, WRITERS * STEPS);
     let mut before = Bytes::new();
     for delivery in chain {
@@ -202,10 +234,9 @@ async fn conditional_publishing_is_linearizable() {
 }
 
 /// A waiting subscriber is woken, also when its `next` is dropped all the time.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_dropped_next_loses_nothing() {
+async fn a_dropped_next_loses_nothing(subject: Subject) {
     const PAYLOADS: u32 = 5_000;
-    let service = service();
+    let service = subject.service();
     let raya = address("raya");
     let mut patient = service.subscribe().await.unwrap();
     let mut hasty = service.subscribe().await.unwrap();
@@ -241,14 +272,13 @@ async fn a_dropped_next_loses_nothing() {
             assert_eq!(delivery.payload[..], n.to_be_bytes());
         }
     });
-    tokio::time::timeout(Duration::from_secs(30), tasks.join_all())
+    timeout(Duration::from_secs(30), tasks.join_all())
         .await
         .expect("a wake-up was lost");
 }
 
-#[tokio::test]
-async fn one_busy_address_does_not_hold_back_another() {
-    let service = service();
+async fn one_busy_address_does_not_hold_back_another(subject: Subject) {
+    let service = subject.service();
     let (busy, quiet) = (address("busy"), address("quiet"));
     let mut subscription = service.subscribe().await.unwrap();
     for at in [&busy, &quiet] {
@@ -265,13 +295,14 @@ async fn one_busy_address_does_not_hold_back_another() {
             .unwrap();
     }
     publish(&*service, &quiet, b"once").await;
-    let first_two: Vec<_> = read(&mut *subscription).drain(..2).collect();
+    // Until it is at the subscription.
+    sleep(subject.quiet).await;
+    let first_two: Vec<_> = subject.read(&mut *subscription).await.drain(..2).collect();
     assert!(first_two.iter().any(|delivery| delivery.address == quiet));
 }
 
-#[tokio::test]
-async fn a_cursor_of_another_service_is_misuse_and_changes_nothing() {
-    let service = service();
+async fn a_cursor_of_another_service_is_misuse_and_changes_nothing(subject: Subject) {
+    let service = subject.service();
     let raya = address("raya");
     let first = publish(&*service, &raya, b"first").await;
     let mut subscription = service.subscribe().await.unwrap();
@@ -288,7 +319,7 @@ async fn a_cursor_of_another_service_is_misuse_and_changes_nothing() {
         assert_eq!(error.kind(), ErrorKind::Misuse);
     }
     publish(&*service, &raya, b"second").await;
-    let read = read(&mut *subscription);
+    let read = subject.read(&mut *subscription).await;
     assert_eq!(read.len(), 1);
     assert_eq!(read[0].payload, "second");
 }

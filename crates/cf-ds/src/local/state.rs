@@ -1,0 +1,192 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cf_core::{Delivery, DeliveryAddress};
+use tokio::sync::Notify;
+
+use super::cursor::Incarnation;
+use super::subscriber::{Need, Subscriber};
+use crate::Error;
+
+/// The subscriptions of one service. The reader fills them; they hold the lock
+/// for as long as it takes to move a payload, and never while the file is read.
+pub(super) struct State {
+    incarnation: Incarnation,
+    max_addresses: usize,
+    listeners: HashMap<DeliveryAddress, Vec<u64>>,
+    subscribers: HashMap<u64, Subscriber>,
+    /// How many subscribers there ever were; their names.
+    subscribed: u64,
+    /// How many subscribers wait for a payload.
+    pub(super) waiting: usize,
+    /// Why the file can't be read, and how often that was so.
+    trouble: (u64, Option<Error>),
+}
+
+impl State {
+    pub(super) fn new(incarnation: Incarnation, max_addresses: usize) -> Self {
+        Self {
+            incarnation,
+            max_addresses,
+            listeners: HashMap::new(),
+            subscribers: HashMap::new(),
+            subscribed: 0,
+            waiting: 0,
+            trouble: (0, None),
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, wake: Arc<Notify>) -> u64 {
+        self.subscribed += 1;
+        let subscriber = Subscriber::new(wake, self.trouble.0);
+        self.subscribers.insert(self.subscribed, subscriber);
+        self.subscribed
+    }
+
+    pub(super) fn unsubscribe(&mut self, subscriber: u64) {
+        let Some(gone) = self.subscribers.remove(&subscriber) else {
+            return;
+        };
+        for address in gone.addresses() {
+            stop_listening(&mut self.listeners, subscriber, address);
+        }
+    }
+
+    /// Subscribes to what comes after the sequence number `fetched`, where the
+    /// file has payloads up to `known`.
+    pub(super) fn place(
+        &mut self,
+        subscriber: u64,
+        address: &DeliveryAddress,
+        fetched: u64,
+        known: u64,
+    ) -> Result<(), Error> {
+        let max = self.max_addresses;
+        if self.listeners.len() >= max && !self.listeners.contains_key(address) {
+            return Err(Error::TooManyAddresses { max });
+        }
+        let Some(reader) = self.subscribers.get_mut(&subscriber) else {
+            return Ok(());
+        };
+        reader.place(address, fetched, known);
+        let listeners = self.listeners.entry(address.clone()).or_default();
+        if !listeners.contains(&subscriber) {
+            listeners.push(subscriber);
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, subscriber: u64, address: &DeliveryAddress) {
+        let Some(reader) = self.subscribers.get_mut(&subscriber) else {
+            return;
+        };
+        if reader.remove(address) {
+            stop_listening(&mut self.listeners, subscriber, address);
+        }
+    }
+
+    /// The next payload of the address whose turn it is, or why there is none; and
+    /// whether the reader has to be called.
+    pub(super) fn take(&mut self, subscriber: u64) -> (Option<Result<Delivery, Error>>, bool) {
+        let Some(reader) = self.subscribers.get_mut(&subscriber) else {
+            return (None, false);
+        };
+        if let Some((address, sequence, payload)) = reader.take() {
+            let delivery = Delivery {
+                address,
+                payload,
+                cursor: Some(self.incarnation.cursor(sequence)),
+            };
+            return (Some(Ok(delivery)), reader.is_hungry());
+        }
+        match self.trouble {
+            (number, Some(error)) if reader.told < number => {
+                reader.told = number;
+                (Some(Err(error)), false)
+            }
+            _ => (None, reader.is_hungry()),
+        }
+    }
+
+    /// Takes note of a payload in the file; says whether somebody wants it now.
+    pub(super) fn wants(&mut self, address: &DeliveryAddress, sequence: u64) -> bool {
+        let Some(listeners) = self.listeners.get(address) else {
+            return false;
+        };
+        let mut wanted = false;
+        for listener in listeners {
+            if let Some(reader) = self.subscribers.get_mut(listener) {
+                wanted |= reader.wants(address, sequence);
+            }
+        }
+        wanted
+    }
+
+    /// Gives a payload to all who want it now.
+    pub(super) fn offer(&mut self, address: &DeliveryAddress, sequence: u64, payload: &Bytes) {
+        for listener in self.listeners.get(address).into_iter().flatten() {
+            if let Some(reader) = self.subscribers.get_mut(listener)
+                && reader.offer(address, sequence, payload)
+            {
+                reader.wake.notify_one();
+            }
+        }
+    }
+
+    /// What to read next, at most `most` addresses for each subscription.
+    pub(super) fn needs(&self, most: usize) -> Vec<Need> {
+        let subscribers = self.subscribers.iter();
+        subscribers
+            .flat_map(|(name, reader)| reader.needs(*name, most))
+            .collect()
+    }
+
+    /// Whether a need still is one.
+    pub(super) fn is_needed(&self, need: &Need) -> bool {
+        let subscriber = self.subscribers.get(&need.subscriber);
+        subscriber.is_some_and(Subscriber::has_room)
+    }
+
+    /// Gives a subscription what was read for it.
+    pub(super) fn fill(&mut self, need: &Need, rows: Vec<(u64, Bytes)>, is_all: bool) {
+        if let Some(reader) = self.subscribers.get_mut(&need.subscriber)
+            && reader.fill(need, rows, is_all)
+        {
+            reader.wake.notify_one();
+        }
+    }
+
+    /// Goes on with a file that was made again: all that is in it is new.
+    pub(super) fn reset(&mut self, incarnation: Incarnation) {
+        self.incarnation = incarnation;
+        for reader in self.subscribers.values_mut() {
+            reader.reset();
+        }
+    }
+
+    /// Tells every subscription once that the file can't be read.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.trouble = (self.trouble.0 + 1, Some(error));
+        for reader in self.subscribers.values() {
+            reader.wake.notify_one();
+        }
+    }
+
+    pub(super) fn recover(&mut self) {
+        self.trouble.1 = None;
+    }
+}
+
+fn stop_listening(
+    listeners: &mut HashMap<DeliveryAddress, Vec<u64>>,
+    subscriber: u64,
+    address: &DeliveryAddress,
+) {
+    if let Some(names) = listeners.get_mut(address) {
+        names.retain(|name| *name != subscriber);
+        if names.is_empty() {
+            listeners.remove(address);
+        }
+    }
+}
