@@ -1,8 +1,36 @@
-//! What the tests of every component share: a seeded source of randomness, and
-//! records that behave as a client keeps them.
+//! What the tests of every component share: the conformance suites of the
+//! contracts in [`cf_core`], a faulty network, a seeded source of randomness,
+//! and records that behave as a client keeps them.
+//!
+//! Each suite tests exactly the laws that a contract's documentation states; one
+//! line makes one test for each. What is declared must be kept; what is not
+//! declared is not asserted.
+//!
+//! | contract | suite | macro |
+//! |---|---|---|
+//! | [`cf_core::DeliveryService`] | [`delivery`] | [`delivery_service_tests!`] |
+//! | [`cf_core::FramingStrategy`] | [`framing`] | [`framing_tests!`] |
+//! | [`cf_core::DiscoveryProtocol`] | [`discovery`] | [`discovery_tests!`] |
+//!
+//! The functions of a suite are its laws: each takes what the macro's factory
+//! gives and answers with a [`Verdict`], for whoever wants to look at the
+//! [`Violation`] itself.
 
+pub mod delivery;
+pub mod discovery;
+pub mod framing;
+mod law;
 mod random;
 mod records;
+mod subject;
+pub mod suite;
 
+pub use delivery::DeliveryUnderTest;
+pub use discovery::DiscoveryUnderTest;
+pub use framing::FramingUnderTest;
+pub use law::{Law, Verdict, Violation};
 pub use random::SeededRandom;
 pub use records::RecordMap;
+pub use subject::{
+    Alone, Boxed, Given, GivenLater, Later, Now, Shared, Subject, UnderTest, Value, Whole,
+};

@@ -2,6 +2,7 @@
 //! specification.
 #![allow(clippy::unwrap_used)]
 
+mod conformance;
 mod hostile;
 mod link;
 mod vectors;

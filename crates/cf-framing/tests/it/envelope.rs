@@ -146,13 +146,6 @@ fn the_limit_is_exact() {
     assert_eq!(Tagged.max_body_len(usize::MAX), usize::MAX - 19 - 10);
 }
 
-#[test]
-fn an_empty_body_is_refused() {
-    let frame = Frame::new(RoutingTag([1; 16]), "");
-    let error = Tagged.encode(&frame, 1024).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Rejected);
-}
-
 /// A length that nobody could allocate.
 #[test]
 fn a_huge_length_allocates_nothing() {

@@ -2,6 +2,7 @@
 //! vectors of its specification.
 #![allow(clippy::unwrap_used)]
 
+mod conformance;
 mod envelope;
 mod router;
 mod vectors;
