@@ -1,40 +1,43 @@
 //! The program `cf`.
 
+mod arguments;
+mod commands;
 mod demo;
+mod home;
+mod passphrase;
+mod place;
+mod show;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
-/// Talks to somebody, in private.
-#[derive(Parser)]
-#[command(name = "cf", version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-
-    /// Print one JSON object a line, for scripts.
-    #[arg(long, global = true)]
-    json: bool,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Watch Saro and Raya meet and talk, and what an observer sees of it.
-    Demo,
-}
+use arguments::Arguments;
+use commands::Failure;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let outcome = match arguments.command {
-        Command::Demo => demo::run(arguments.json).await,
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    let Arguments { command, global } = Arguments::parse();
+    tell(global.verbose);
+    match commands::run(command, &global).await {
+        Ok(()) | Err(Failure::OutputGone) => ExitCode::SUCCESS,
+        Err(Failure::Failed(error)) => {
             eprintln!("cf: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells on standard error what happens.
+fn tell(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
 }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cf_core::{
-    Advertisement, BundleSet, Content, ContentId, ContentState, ConversationId, Error, ErrorKind,
-    InviteId, ProtocolDescriptor, ProtocolId, Random, Result, Store, Timestamp,
+    Advertisement, BundleInfo, BundleSet, Content, ContentId, ContentState, ConversationId, Error,
+    ErrorKind, InviteId, ProtocolDescriptor, ProtocolId, Random, Result, Store, Timestamp,
 };
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -127,6 +127,16 @@ impl Client {
     pub async fn add(&self, query: &str) -> Result<ConversationId> {
         let bundles = self.resolve(query).await?;
         self.call(move |driver, now| driver.connect(&bundles, None, now))
+            .await
+    }
+
+    /// Finds who is behind a query, and contacts nobody but the discovery.
+    ///
+    /// # Errors
+    /// As [`Client::add`].
+    pub async fn find(&self, query: &str) -> Result<BundleInfo> {
+        let bundles = self.resolve(query).await?;
+        self.call(move |driver, now| driver.read_bundles(&bundles, now))
             .await
     }
 
@@ -384,6 +394,18 @@ impl Events {
     /// The number of the event that was told last; 0 before the first.
     pub fn last(&self) -> u64 {
         self.last
+    }
+
+    /// Waits for events, and gives all that are there, at most 128; none once the
+    /// client has stopped and all were told. Cancel-safe.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn next_all(&mut self) -> Result<Vec<Event>> {
+        let first = self.next().await?;
+        let all: Vec<_> = first.into_iter().chain(self.read.drain(..)).collect();
+        self.last = all.last().map_or(self.last, |event| event.seq);
+        Ok(all)
     }
 
     /// Waits for the next event; `None` once the client has stopped and all

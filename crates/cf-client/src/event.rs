@@ -115,6 +115,8 @@ pub enum EventKind {
 pub struct Request {
     /// Names it.
     pub id: InviteId,
+    /// The conversation that accepting it begins.
+    pub conversation: ConversationId,
     /// Who asks; `None` where there is no identity.
     pub from: Option<ParticipantId>,
     /// The name that they claim.

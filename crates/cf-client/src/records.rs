@@ -225,6 +225,7 @@ impl wire::Request {
     pub(crate) fn public(&self) -> Result<Request> {
         Ok(Request {
             id: InviteId::from_slice(&self.id)?,
+            conversation: ConversationId::from_slice(&self.conversation)?,
             from: read_participant(&self.from, self.anonymous)?,
             name: self.name.clone(),
             protocol: ProtocolId::parse(&self.protocol)?,
@@ -318,6 +319,7 @@ pub(crate) fn write_event(at: Timestamp, kind: &EventKind) -> Bytes {
         }),
         EventKind::Request(request) => Kind::Request(Requested {
             id: Bytes::copy_from_slice(request.id.as_bytes()),
+            conversation: id(&request.conversation),
             from: participant(&request.from),
             anonymous: request.from.is_none(),
             name: request.name.clone(),
@@ -392,6 +394,7 @@ pub(crate) fn read_event(seq: u64, bytes: &Bytes) -> Result<Event> {
         },
         Some(Kind::Request(request)) => EventKind::Request(Request {
             id: InviteId::from_slice(&request.id)?,
+            conversation: id(&request.conversation)?,
             from: read_participant(&request.from, request.anonymous)?,
             name: request.name,
             protocol: ProtocolId::parse(&request.protocol)?,

@@ -54,8 +54,13 @@ impl Builder {
     }
 
     /// Adds a delivery service.
-    pub fn service(mut self, service: impl DeliveryService + 'static) -> Self {
-        self.components.services.push(Arc::new(service));
+    pub fn service(self, service: impl DeliveryService + 'static) -> Self {
+        self.shared_service(Arc::new(service))
+    }
+
+    /// Adds a delivery service, as a connector gives it.
+    pub fn shared_service(mut self, service: Arc<dyn DeliveryService>) -> Self {
+        self.components.services.push(service);
         self
     }
 

@@ -5,6 +5,7 @@
 //! A component is swapped by naming another one to the [`Builder`].
 
 mod builder;
+mod home;
 mod random;
 
 pub use builder::{Builder, builder};
@@ -12,6 +13,7 @@ pub use cf_client::{
     Client, Components, ConversationInfo, Counters, Event, EventKind, Events, LinkOptions, Profile,
     Request,
 };
+pub use home::Home;
 pub use random::SystemRandom;
 
 pub use cf_client as client;

@@ -129,6 +129,16 @@ impl Driver {
         Ok((offers, secrets))
     }
 
+    /// Says who made these bundles and what they offer, by the initialization
+    /// that [`connect`](Self::connect) would take.
+    ///
+    /// # Errors
+    /// `Unsupported` if no initialization is common; those of the initialization.
+    pub fn read_bundles(&self, bundles: &BundleSet, now: Timestamp) -> Result<BundleInfo> {
+        let (initialization, bundle) = self.choose_initialization(bundles)?;
+        initialization.read(&*self.profile.identity, bundle, now)
+    }
+
     /// Asks the owner of a bundle into a new conversation, by the best
     /// initialization and conversation protocol that both have.
     ///
@@ -143,9 +153,9 @@ impl Driver {
         protocol: Option<&ProtocolId>,
         now: Timestamp,
     ) -> Result<ConversationId> {
+        let info = self.read_bundles(bundles, now)?;
         let (initialization, bundle) = self.choose_initialization(bundles)?;
         let identity = self.profile.identity.clone();
-        let info = initialization.read(&*identity, bundle, now)?;
         if info.owner.as_ref() == Some(identity.id()) {
             return Err(Error::misuse(
                 "this link is your own: give it to somebody else",

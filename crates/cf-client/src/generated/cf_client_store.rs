@@ -201,6 +201,8 @@ pub mod event {
         pub specification: ::prost::alloc::string::String,
         #[prost(bool, tag = "7")]
         pub supported: bool,
+        #[prost(bytes = "bytes", tag = "8")]
+        pub conversation: ::prost::bytes::Bytes,
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Started {

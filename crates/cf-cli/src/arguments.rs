@@ -1,0 +1,111 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Talks to somebody, in private.
+///
+/// A first conversation: `cf init --name Raya`, then `cf link`; the other one does
+/// `cf add LINK`; then `cf requests` and `cf accept ID`; both `cf send` and `cf read`.
+#[derive(Parser)]
+#[command(name = "cf", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+#[derive(Args)]
+pub(crate) struct Global {
+    /// The folder that holds you: identity, conversations, messages
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "CF_HOME",
+        help_heading = "Global options"
+    )]
+    pub(crate) home: Option<PathBuf>,
+
+    /// The delivery service: `local:` is this machine's, `local:PATH` one in a file of your choice
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "CF_DS",
+        help_heading = "Global options"
+    )]
+    pub(crate) ds: Option<String>,
+
+    /// Print one JSON object a line, for scripts
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+
+    /// Tell on standard error what happens; twice: everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a home: a new identity and an empty store
+    Init {
+        /// The name that you show to others
+        #[arg(long)]
+        name: String,
+        /// Protect the home with a passphrase (asked for, or from CF_PASSPHRASE) instead of a key file
+        #[arg(long)]
+        passphrase: bool,
+    },
+    /// Make a link to give to somebody, by which they can ask you
+    Link {
+        /// End the link after one invite
+        #[arg(long)]
+        once: bool,
+        /// End the link after so many days
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=30))]
+        days: u64,
+    },
+    /// Ask whoever gave you a link into a conversation
+    Add {
+        /// The link, or - to read it from standard input
+        link: String,
+    },
+    /// Show who asks for a conversation
+    Requests,
+    /// Accept a request
+    Accept {
+        /// Its id, or as much of it as is needed
+        id: String,
+    },
+    /// Decline a request; who asked learns nothing
+    Decline {
+        /// Its id, or as much of it as is needed
+        id: String,
+    },
+    /// Send a message
+    Send {
+        /// A contact's name, or a conversation's id
+        who: String,
+        /// The message; - sends each line of standard input (with --json: {"id": …, "text": …})
+        text: String,
+        /// Your own id for the message: the same again sends nothing and tells its state
+        #[arg(long, value_name = "KEY")]
+        id: Option<String>,
+    },
+    /// Print what came since you read last
+    Read {
+        /// Keep printing as it comes
+        #[arg(long)]
+        follow: bool,
+        /// Print everything after this number, and leave the place where you read last
+        #[arg(long, value_name = "SEQ")]
+        since: Option<u64>,
+    },
+    /// Show the conversations
+    Chats,
+    /// Show how this home is doing
+    Status,
+    /// Watch Saro and Raya meet and talk, and what an observer sees of it
+    Demo,
+}

@@ -1,0 +1,115 @@
+use std::io::Read;
+
+use cf::core::Error;
+use serde_json::Value;
+
+use super::{Outcome, only};
+use crate::home::{Call, Session};
+use crate::show::{self, Output};
+
+pub(super) async fn link(
+    session: &mut Session,
+    once: bool,
+    days: u64,
+    out: &mut Output,
+) -> Outcome {
+    let link = only(session.call(Call::Link { once, days }).await?)?;
+    out.object(&link, |link| Some(show::line(link, "link")))?;
+    Ok(())
+}
+
+pub(super) async fn add(session: &mut Session, link: String, out: &mut Output) -> Outcome {
+    let link = match &*link {
+        "-" => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            text.trim().to_owned()
+        }
+        _ => link,
+    };
+    session.settle().await?;
+    let added = only(session.call(Call::Add { link }).await?)?;
+    out.object(&added, |added| {
+        let name = show::line(added, "name");
+        let id = show::short(added, "conversation");
+        Some(match added["added"].as_str() {
+            Some("before") => format!("You know {name} already: conversation {id}."),
+            Some("by accepting") => format!("{name} had asked you: accepted, conversation {id}."),
+            _ => format!("Asked {name}; conversation {id}. You can send already, it arrives once they accept."),
+        })
+    })?;
+    Ok(())
+}
+
+pub(super) async fn requests(session: &mut Session, out: &mut Output) -> Outcome {
+    session.settle().await?;
+    let requests = session.call(Call::Requests).await?;
+    if requests.is_empty() {
+        out.hint("Nobody asks.")?;
+    }
+    for request in &requests {
+        out.object(request, |request| {
+            let (name, from) = (show::line(request, "name"), show::short(request, "from"));
+            let protocol = show::line(request, "conversation_protocol");
+            let id = show::short(request, "request");
+            Some(match request["supported"].as_bool() {
+                Some(true) => format!("{id}  {name} ({from}…) asks for a conversation: cf accept {id}"),
+                _ => format!(
+                    "{id}  {name} ({from}…) wants to talk with {protocol}, which this version does not have; \
+                     it is kept. Specification: {}",
+                    show::line(request, "specification")
+                ),
+            })
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) async fn accept(session: &mut Session, id: &str, out: &mut Output) -> Outcome {
+    session.settle().await?;
+    let request = find(session, id).await?;
+    let field = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+    let (id, conversation) = (field("request"), field("conversation"));
+    let accepted = only(session.call(Call::Accept { id, conversation }).await?)?;
+    out.object(&accepted, |accepted| {
+        let (name, id) = (
+            show::line(accepted, "name"),
+            show::short(accepted, "conversation"),
+        );
+        Some(format!("You talk with {name} now: conversation {id}."))
+    })?;
+    Ok(())
+}
+
+pub(super) async fn decline(session: &mut Session, id: &str, out: &mut Output) -> Outcome {
+    session.settle().await?;
+    let request = find(session, id).await?;
+    let id = request["request"].as_str().unwrap_or_default().to_owned();
+    let before = session.renewals();
+    match session.call(Call::Decline { id }).await {
+        Ok(declined) => out.object(&only(declined)?, |_| Some("Declined.".to_owned()))?,
+        // The owner was gone after it had declined.
+        Err(_) if session.renewals() > before => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// The request of an id, or of as much of it as is needed.
+async fn find(session: &mut Session, id: &str) -> Outcome<Value> {
+    let requests = session.call(Call::Requests).await?;
+    let starts = |request: &&Value| {
+        request["request"]
+            .as_str()
+            .is_some_and(|all| all.starts_with(id))
+    };
+    let mut found = requests.iter().filter(starts);
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one.clone()),
+        (Some(_), Some(_)) => Err(Error::misuse(format!(
+            "more than one request starts with {id}: give more of it"
+        ))
+        .into()),
+        _ => Err(Error::misuse(format!("no request has the id {id}: see `cf requests`")).into()),
+    }
+}

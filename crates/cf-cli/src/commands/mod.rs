@@ -1,0 +1,76 @@
+//! What each command does.
+
+mod contacts;
+mod init;
+mod read;
+mod send;
+mod status;
+
+use std::io;
+
+use cf::core::{Error, ErrorKind, Result};
+
+use crate::arguments::{Command, Global};
+use crate::demo;
+use crate::home::Session;
+use crate::place::Place;
+use crate::show::Output;
+
+/// Why a command did not do what it should.
+pub(crate) enum Failure {
+    Failed(Error),
+    /// Nobody reads what it prints: no reason to complain.
+    OutputGone,
+}
+
+pub(crate) type Outcome<T = ()> = std::result::Result<T, Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputGone,
+            _ => Self::Failed(Error::new(
+                ErrorKind::Other,
+                format!("input or output: {error}"),
+            )),
+        }
+    }
+}
+
+pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
+    let mut out = Output::new(global.json);
+    if let Command::Demo = command {
+        return Ok(demo::run(global.json).await?);
+    }
+    let place = Place::new(global)?;
+    if let Command::Init { name, passphrase } = command {
+        return init::run(&place, &name, passphrase, &mut out).await;
+    }
+    let mut session = Session::open(place).await?;
+    let outcome = match command {
+        Command::Link { once, days } => contacts::link(&mut session, once, days, &mut out).await,
+        Command::Add { link } => contacts::add(&mut session, link, &mut out).await,
+        Command::Requests => contacts::requests(&mut session, &mut out).await,
+        Command::Accept { id } => contacts::accept(&mut session, &id, &mut out).await,
+        Command::Decline { id } => contacts::decline(&mut session, &id, &mut out).await,
+        Command::Send { who, text, id } => send::run(&mut session, &who, text, id, &mut out).await,
+        Command::Read { follow, since } => read::run(&mut session, follow, since, &mut out).await,
+        Command::Chats => status::chats(&mut session, &mut out).await,
+        Command::Status => status::status(&mut session, &mut out).await,
+        Command::Init { .. } | Command::Demo => Ok(()),
+    };
+    let closed = session.close().await;
+    outcome.and(closed.map_err(Failure::from))
+}
+
+/// The only object of an answer.
+fn only(mut lines: Vec<serde_json::Value>) -> Result<serde_json::Value> {
+    let one = lines.pop();
+    one.ok_or_else(|| Error::new(ErrorKind::Other, "the home's owner gave no answer"))
+}

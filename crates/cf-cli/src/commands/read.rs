@@ -1,0 +1,85 @@
+use serde_json::Value;
+
+use super::Outcome;
+use crate::home::{Call, Session};
+use crate::show::{self, Output};
+
+/// Prints events. One that was printed is confirmed with the next call, so that
+/// none is lost if this ends in between: it comes again under its number.
+pub(super) async fn run(
+    session: &mut Session,
+    follow: bool,
+    since: Option<u64>,
+    out: &mut Output,
+) -> Outcome {
+    session.settle().await?;
+    let mut after = since;
+    let mut ends = Box::pin(ended());
+    loop {
+        let call = Call::Read {
+            after,
+            confirm: if since.is_none() { after } else { None },
+            wait: follow,
+        };
+        let events = tokio::select! {
+            events = session.call(call) => events?,
+            () = &mut ends => return Ok(()),
+        };
+        for event in &events {
+            out.object(event, sentence)?;
+        }
+        match events.last() {
+            Some(last) => after = last["seq"].as_u64().or(after),
+            None if !follow => return Ok(()),
+            None => {}
+        }
+    }
+}
+
+/// What an event says to a person; nothing, if it is for scripts.
+fn sentence(event: &Value) -> Option<String> {
+    let name = match show::line(event, "name") {
+        name if name.is_empty() => show::short(event, "from"),
+        name => name,
+    };
+    let talk = show::short(event, "conversation");
+    Some(match event["event"].as_str()? {
+        "message" => match event["text"].as_str() {
+            Some(_) => format!(
+                "{name}: {}",
+                show::text(event, "text").replace('\n', "\n    ")
+            ),
+            None => format!("{name} sent bytes that are no text: cf --json read shows them"),
+        },
+        "request" => {
+            let id = show::short(event, "request");
+            format!("* {name} asks for a conversation ({id}): see `cf requests`")
+        }
+        "answered" => format!("* Conversation {talk}: they have accepted."),
+        "invite_expired" => format!("* Conversation {talk}: nobody answered the invite in time."),
+        "gap" => format!(
+            "* Conversation {talk}: {} messages are missing here.",
+            event["missing"]
+        ),
+        "gap_closed" => format!("* Conversation {talk}: what was missing has come, or never will."),
+        "state" if event["state"] == "failed" => {
+            let (id, reason) = (show::line(event, "id"), show::line(event, "reason"));
+            format!("* Your message {id} was not delivered: {reason}.")
+        }
+        "unknown" => format!("* Conversation {talk}: something that this version does not know."),
+        "closed" => format!("* Conversation {talk} has ended."),
+        _ => return None,
+    })
+}
+
+/// Waits until the process is asked to end.
+async fn ended() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

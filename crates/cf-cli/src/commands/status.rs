@@ -1,0 +1,56 @@
+use serde_json::Value;
+
+use super::{Outcome, only};
+use crate::home::{Call, Session};
+use crate::show::{self, Output};
+
+pub(super) async fn chats(session: &mut Session, out: &mut Output) -> Outcome {
+    session.settle().await?;
+    let chats = session.call(Call::Chats).await?;
+    if chats.is_empty() {
+        out.hint("No conversations yet: `cf link` or `cf add LINK`.")?;
+    }
+    for chat in &chats {
+        out.object(chat, |chat| {
+            let (id, name) = (show::short(chat, "conversation"), show::line(chat, "name"));
+            Some(format!(
+                "{id}  {name}  {}",
+                show::line(chat, "conversation_protocol")
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) async fn status(session: &mut Session, out: &mut Output) -> Outcome {
+    session.settle().await?;
+    let status = only(session.call(Call::Status).await?)?;
+    out.object(&status, |status| Some(describe(status)))?;
+    Ok(())
+}
+
+fn describe(status: &Value) -> String {
+    let mut lines = Vec::new();
+    for field in ["name", "fingerprint", "home", "service", "locator"] {
+        lines.push(format!("{field:<14} {}", show::line(status, field)));
+    }
+    for (field, about) in [
+        ("owner", "the process that has the home open"),
+        ("conversations", ""),
+        ("requests", "wait for you: cf requests"),
+        ("waiting", "payloads wait to be published"),
+        ("parked", "payloads wait for somebody to expect them"),
+    ] {
+        lines.push(
+            format!("{field:<14} {:<6} {about}", status[field].to_string())
+                .trim_end()
+                .to_owned(),
+        );
+    }
+    if let Some(counters) = status["counters"].as_object() {
+        for (name, count) in counters {
+            lines.push(format!("  {name:<20} {count}"));
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,96 @@
+//! What one process asks of another that owns the home: a line of JSON each way.
+
+use cf::core::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version of what goes over the socket.
+pub(super) const VERSION: u32 = 1;
+
+/// The first line of a connection.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Hello {
+    pub(super) version: u32,
+    /// The service that was asked for, if one was.
+    pub(super) service: Option<String>,
+}
+
+/// What a command wants of its home. Each can be asked again when the answer was
+/// lost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+pub(crate) enum Call {
+    Link {
+        once: bool,
+        days: u64,
+    },
+    Add {
+        link: String,
+    },
+    Requests,
+    Accept {
+        id: String,
+        conversation: String,
+    },
+    Decline {
+        id: String,
+    },
+    Send {
+        who: String,
+        id: String,
+        text: String,
+    },
+    State {
+        who: String,
+        id: String,
+    },
+    /// Confirms what was printed, and waits for more, at most a few seconds.
+    Read {
+        /// After which number; `None`: after what was confirmed.
+        after: Option<u64>,
+        confirm: Option<u64>,
+        wait: bool,
+    },
+    Chats,
+    Status,
+}
+
+/// Objects as they are printed, or what went wrong.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reply {
+    Lines(Vec<Value>),
+    Failed { kind: String, message: String },
+}
+
+impl From<Result<Vec<Value>>> for Reply {
+    fn from(result: Result<Vec<Value>>) -> Self {
+        match result {
+            Ok(lines) => Self::Lines(lines),
+            Err(error) => Self::Failed {
+                kind: format!("{:?}", error.kind()),
+                message: error.to_string(),
+            },
+        }
+    }
+}
+
+impl From<Reply> for Result<Vec<Value>> {
+    fn from(reply: Reply) -> Self {
+        match reply {
+            Reply::Lines(lines) => Ok(lines),
+            Reply::Failed { kind, message } => {
+                let kinds = [
+                    ErrorKind::Malformed,
+                    ErrorKind::Rejected,
+                    ErrorKind::Unsupported,
+                    ErrorKind::Unavailable,
+                    ErrorKind::Misuse,
+                ];
+                let same = |other: &ErrorKind| format!("{other:?}") == kind;
+                let kind = kinds.into_iter().find(same).unwrap_or(ErrorKind::Other);
+                Err(Error::new(kind, message))
+            }
+        }
+    }
+}

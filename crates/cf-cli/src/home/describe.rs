@@ -1,0 +1,170 @@
+//! What a client tells, as the objects that scripts read.
+
+use std::collections::HashMap;
+
+use cf::core::{ContentId, ContentState, FailureReason, ParticipantId};
+use cf::{ConversationInfo, Event, EventKind, Request};
+use serde_json::{Value, json};
+
+/// The names that participants claim.
+pub(super) struct Names(HashMap<ParticipantId, String>);
+
+impl Names {
+    pub(super) fn new(conversations: &[ConversationInfo]) -> Self {
+        let named = |info: &ConversationInfo| Some((info.participant.clone()?, info.name.clone()));
+        Self(conversations.iter().filter_map(named).collect())
+    }
+
+    fn of(&self, participant: Option<&ParticipantId>) -> Value {
+        participant
+            .and_then(|id| self.0.get(id))
+            .map_or(Value::Null, |name| json!(name))
+    }
+}
+
+pub(super) fn request(request: &Request) -> Value {
+    json!({
+        "request": request.id.to_string(),
+        "from": participant(request.from.as_ref()),
+        "name": request.name,
+        "conversation": request.conversation.to_string(),
+        "conversation_protocol": request.protocol.as_str(),
+        "specification": request.specification,
+        "supported": request.supported,
+    })
+}
+
+pub(super) fn conversation(info: &ConversationInfo) -> Value {
+    json!({
+        "conversation": info.id.to_string(),
+        "name": info.name,
+        "from": participant(info.participant.as_ref()),
+        "conversation_protocol": info.protocol.as_str(),
+    })
+}
+
+pub(super) fn event(event: &Event, names: &Names) -> Value {
+    let (kind, mut value) = event_kind(&event.kind, names);
+    value["seq"] = json!(event.seq);
+    value["at"] = json!(event.at.0);
+    value["event"] = json!(kind);
+    value
+}
+
+fn event_kind(kind: &EventKind, names: &Names) -> (&'static str, Value) {
+    match kind {
+        EventKind::Message {
+            conversation,
+            from,
+            id,
+            content,
+            sent_at,
+        } => {
+            let mut value = json!({
+                "conversation": conversation.to_string(),
+                "from": participant(from.as_ref()),
+                "name": names.of(from.as_ref()),
+                "id": content_id(id),
+                "sent_at": sent_at.map(|at| at.0),
+            });
+            match std::str::from_utf8(content) {
+                Ok(text) => value["text"] = json!(text),
+                Err(_) => value["bytes"] = json!(hex(content)),
+            }
+            ("message", value)
+        }
+        EventKind::State {
+            conversation,
+            id,
+            state: state_now,
+        } => {
+            let mut value = state(id, *state_now);
+            value["conversation"] = json!(conversation.to_string());
+            ("state", value)
+        }
+        EventKind::Request(asked) => ("request", request(asked)),
+        EventKind::Started {
+            conversation,
+            from,
+            name,
+            protocol,
+        } => {
+            let value = json!({
+                "conversation": conversation.to_string(),
+                "from": participant(from.as_ref()),
+                "name": name,
+                "conversation_protocol": protocol.as_str(),
+            });
+            ("started", value)
+        }
+        EventKind::Answered { conversation } => ("answered", of(conversation)),
+        EventKind::InviteExpired { conversation } => ("invite_expired", of(conversation)),
+        EventKind::Gap {
+            conversation,
+            missing,
+        } => {
+            let mut value = of(conversation);
+            value["missing"] = json!(missing);
+            ("gap", value)
+        }
+        EventKind::GapClosed { conversation } => ("gap_closed", of(conversation)),
+        EventKind::Joined {
+            conversation,
+            participant,
+        } => ("joined", about(conversation, participant)),
+        EventKind::Left {
+            conversation,
+            participant,
+        } => ("left", about(conversation, participant)),
+        EventKind::Unknown { conversation, kind } => {
+            let mut value = of(conversation);
+            value["kind"] = json!(kind);
+            ("unknown", value)
+        }
+        EventKind::Closed { conversation } => ("closed", of(conversation)),
+        _ => ("unreadable", json!({})),
+    }
+}
+
+fn of(conversation: &cf::core::ConversationId) -> Value {
+    json!({ "conversation": conversation.to_string() })
+}
+
+fn about(conversation: &cf::core::ConversationId, who: &ParticipantId) -> Value {
+    json!({ "conversation": conversation.to_string(), "from": participant(Some(who)) })
+}
+
+/// The state of a content that was sent.
+pub(super) fn state(id: &ContentId, state: ContentState) -> Value {
+    let (name, reason) = match state {
+        ContentState::Queued => ("queued", None),
+        ContentState::Accepted => ("accepted", None),
+        ContentState::Delivered => ("delivered", None),
+        ContentState::Read => ("read", None),
+        ContentState::Failed(FailureReason::Expired) => ("failed", Some("expired")),
+        ContentState::Failed(FailureReason::Refused) => ("failed", Some("refused")),
+        ContentState::Failed(FailureReason::Closed) => ("failed", Some("closed")),
+        _ => ("failed", Some("unknown")),
+    };
+    let mut value = json!({ "id": content_id(id), "state": name });
+    if let Some(reason) = reason {
+        value["reason"] = json!(reason);
+    }
+    value
+}
+
+/// Others may use bytes that are no text.
+fn content_id(id: &ContentId) -> String {
+    match std::str::from_utf8(id.as_bytes()) {
+        Ok(text) => text.to_owned(),
+        Err(_) => hex(id.as_bytes()),
+    }
+}
+
+fn participant(id: Option<&ParticipantId>) -> Value {
+    id.map_or(Value::Null, |id| json!(hex(id.as_bytes())))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,13 @@
+//! A home and the processes that use it: one owns it and serves the others over
+//! a socket in it; when it is gone, the next takes over.
+
+mod call;
+mod describe;
+mod owner;
+mod server;
+mod session;
+mod socket;
+
+pub(crate) use call::Call;
+pub(crate) use describe::hex;
+pub(crate) use session::Session;

@@ -1,0 +1,270 @@
+//! The process that has the home open: what it does for itself and for others.
+
+use std::time::Duration;
+
+use cf::core::{ContentId, ConversationId, Error, Result};
+use cf::{Client, ConversationInfo, Home, LinkOptions, Request};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::call::Call;
+use super::describe::{self, Names};
+
+/// How long a reader waits for events before it is answered with none.
+const WAIT: Duration = Duration::from_secs(5);
+/// How long nothing must come before it is taken that nothing waits at the service.
+const QUIET: Duration = Duration::from_millis(200);
+/// How long a command waits for a service at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct Owner {
+    client: Client,
+    name: String,
+    fingerprint: String,
+    home: String,
+    service: String,
+    locator: String,
+    /// One after the other, so that nobody is asked twice.
+    adding: Mutex<()>,
+}
+
+impl Owner {
+    pub(super) fn new(
+        home: &Home,
+        client: Client,
+        place: &str,
+        service: &str,
+        locator: &str,
+    ) -> Self {
+        Self {
+            client,
+            name: home.name().to_owned(),
+            fingerprint: describe::hex(home.identity().id().as_bytes()),
+            home: place.to_owned(),
+            service: service.to_owned(),
+            locator: locator.to_owned(),
+            adding: Mutex::default(),
+        }
+    }
+
+    /// The URL of the service that it uses.
+    pub(super) fn service(&self) -> &str {
+        &self.service
+    }
+
+    pub(super) async fn answer(&self, call: Call) -> Result<Vec<Value>> {
+        match call {
+            Call::Link { once, days } => self.link(once, days).await,
+            Call::Add { link } => self.add(&link).await,
+            Call::Requests => {
+                let requests = self.client.requests().await?;
+                Ok(requests.iter().map(describe::request).collect())
+            }
+            Call::Accept { id, conversation } => self.accept(&id, &conversation).await,
+            Call::Decline { id } => {
+                let request = self.request(&id).await?;
+                self.client.decline(request.id).await?;
+                Ok(vec![
+                    json!({ "request": request.id.to_string(), "declined": true }),
+                ])
+            }
+            Call::Send { who, id, text } => {
+                let (talk, id) = (self.find(&who).await?, cf::content_id(&id)?);
+                let state = self.client.send(talk.id, id.clone(), text).await?;
+                Ok(vec![sent(&talk, &id, state)])
+            }
+            Call::State { who, id } => {
+                let (talk, id) = (self.find(&who).await?, cf::content_id(&id)?);
+                let state = self.client.state(talk.id, id.clone()).await?;
+                Ok(state
+                    .into_iter()
+                    .map(|state| sent(&talk, &id, state))
+                    .collect())
+            }
+            Call::Read {
+                after,
+                confirm,
+                wait,
+            } => self.read(after, confirm, wait).await,
+            Call::Chats => {
+                let conversations = self.client.conversations().await?;
+                Ok(conversations.iter().map(describe::conversation).collect())
+            }
+            Call::Status => self.status().await,
+        }
+    }
+
+    async fn link(&self, once: bool, days: u64) -> Result<Vec<Value>> {
+        let options = LinkOptions {
+            lifetime: Duration::from_secs(days * 24 * 60 * 60),
+            one_time: once,
+        };
+        let link = self.client.link(options).await?;
+        Ok(vec![json!({ "link": link })])
+    }
+
+    /// Who is a contact already, or asks to be one, is not asked again.
+    async fn add(&self, link: &str) -> Result<Vec<Value>> {
+        let _one = self.adding.lock().await;
+        let found = self.client.find(link).await?;
+        let owner = found.owner.as_ref();
+        let added = |talk: ConversationId, how: &str| {
+            let name = &found.spec.display_name;
+            Ok(vec![
+                json!({ "conversation": talk.to_string(), "name": name, "added": how }),
+            ])
+        };
+        if let Some(owner) = owner {
+            let conversations = self.client.conversations().await?;
+            let same = |info: &&ConversationInfo| info.participant.as_ref() == Some(owner);
+            if let Some(known) = conversations.iter().find(same) {
+                return added(known.id, "before");
+            }
+            let requests = self.client.requests().await?;
+            let asks =
+                |request: &&Request| request.supported && request.from.as_ref() == Some(owner);
+            if let Some(request) = requests.iter().find(asks) {
+                return added(self.client.accept(request.id).await?, "by accepting");
+            }
+        }
+        added(self.client.add(link).await?, "now")
+    }
+
+    async fn accept(&self, id: &str, conversation: &str) -> Result<Vec<Value>> {
+        let accepted = |talk: &ConversationInfo| Ok(vec![describe::conversation(talk)]);
+        let accepted_before = |talk: &&ConversationInfo| talk.id.to_string() == conversation;
+        if let Some(talk) = self
+            .client
+            .conversations()
+            .await?
+            .iter()
+            .find(accepted_before)
+        {
+            return accepted(talk);
+        }
+        let request = self.request(id).await?;
+        let id = self.client.accept(request.id).await?;
+        let conversations = self.client.conversations().await?;
+        let talk = conversations.iter().find(|talk| talk.id == id);
+        accepted(talk.ok_or_else(|| Error::unavailable("the conversation is gone again"))?)
+    }
+
+    async fn request(&self, id: &str) -> Result<Request> {
+        let requests = self.client.requests().await?;
+        let same = |request: &Request| request.id.to_string() == id;
+        let found = requests.into_iter().find(same);
+        found.ok_or_else(|| Error::misuse("there is no request with this id: see `cf requests`"))
+    }
+
+    /// Confirms, then gives what is there; waits for it if that is wanted.
+    async fn read(
+        &self,
+        after: Option<u64>,
+        confirm: Option<u64>,
+        wait: bool,
+    ) -> Result<Vec<Value>> {
+        if let Some(seq) = confirm {
+            self.client.confirm(seq).await?;
+        }
+        let mut events = match after {
+            Some(seq) => self.client.events_after(seq),
+            None => self.client.events()?,
+        };
+        let patience = if wait { WAIT } else { Duration::ZERO };
+        let Ok(events) = timeout(patience, events.next_all()).await else {
+            return Ok(Vec::new());
+        };
+        let names = Names::new(&self.client.conversations().await?);
+        let events = events?;
+        Ok(events
+            .iter()
+            .map(|event| describe::event(event, &names))
+            .collect())
+    }
+
+    async fn status(&self) -> Result<Vec<Value>> {
+        let (waiting, parked) = self.client.waiting().await?;
+        Ok(vec![json!({
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "home": self.home,
+            "service": self.service,
+            "locator": self.locator,
+            "owner": std::process::id(),
+            "conversations": self.client.conversations().await?.len(),
+            "requests": self.client.requests().await?.len(),
+            "waiting": waiting,
+            "parked": parked,
+            "counters": self.client.counters().await?.counts,
+        })])
+    }
+
+    /// The conversation of a name or id: exact, or the only one that it can mean.
+    async fn find(&self, who: &str) -> Result<ConversationInfo> {
+        let all = self.client.conversations().await?;
+        let id = |info: &ConversationInfo| info.id.to_string();
+        let is_start = who.len() >= 6 && who.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let ways: [&dyn Fn(&ConversationInfo) -> bool; 4] = [
+            &|info| id(info) == who,
+            &|info| info.name == who,
+            &|info| info.name.to_lowercase() == who.to_lowercase(),
+            &|info| is_start && id(info).starts_with(who),
+        ];
+        for way in ways {
+            let mut found = all.iter().filter(|info| way(info));
+            match (found.next(), found.next()) {
+                (Some(one), None) => return Ok(one.clone()),
+                (Some(_), Some(_)) => {
+                    return Err(Error::misuse(format!(
+                        "more than one contact is called {who}: give the conversation's id, see `cf chats`"
+                    )));
+                }
+                _ => {}
+            }
+        }
+        Err(Error::misuse(format!(
+            "there is no contact called {who}: see `cf chats`"
+        )))
+    }
+
+    /// Waits until what the service had waiting has been taken in.
+    pub(super) async fn settle(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut before = self.client.counters().await?;
+        let mut quiet_since = Instant::now();
+        while quiet_since.elapsed() < QUIET && Instant::now() < deadline {
+            sleep(QUIET / 10).await;
+            let counters = self.client.counters().await?;
+            if counters != before {
+                (before, quiet_since) = (counters, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is published, and stops. What could not be waits in
+    /// the store.
+    pub(super) async fn finish(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let published = async {
+            while self.client.waiting().await?.0 > 0 {
+                sleep(Duration::from_millis(5)).await;
+            }
+            Ok(())
+        };
+        let waited = timeout_at(deadline, published).await;
+        self.client.clone().shutdown().await;
+        waited.unwrap_or_else(|_| {
+            Err(Error::unavailable(
+                "the delivery service does not take it now: it waits here, and goes out when cf runs again",
+            ))
+        })
+    }
+}
+
+fn sent(talk: &ConversationInfo, id: &ContentId, state: cf::core::ContentState) -> Value {
+    let mut value = describe::state(id, state);
+    value["conversation"] = json!(talk.id.to_string());
+    value
+}

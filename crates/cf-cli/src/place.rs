@@ -1,0 +1,73 @@
+//! Where the home and the delivery service are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cf::core::{Connector, DeliveryService, Error, Result};
+use cf::ds::LocalConnector;
+use etcetera::{BaseStrategy, choose_base_strategy};
+
+use crate::arguments::Global;
+
+/// What the service is called where nobody names one.
+const DEFAULT_SERVICE: &str = "local:";
+
+/// A home and the service that was asked for, as absolute paths.
+pub(crate) struct Place {
+    pub(crate) home: PathBuf,
+    /// `None`: the home's own, or else the default.
+    pub(crate) service: Option<String>,
+    data: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new(global: &Global) -> Result<Self> {
+        let data = choose_base_strategy()
+            .map_err(|_| Error::misuse("your home directory is unknown: set HOME"))?
+            .data_dir()
+            .join("chat-framework");
+        let home = match &global.home {
+            Some(home) => absolute(home)?,
+            None => data.join("home"),
+        };
+        let service = global.ds.as_deref().map(absolute_url).transpose()?;
+        Ok(Self {
+            home,
+            service,
+            data,
+        })
+    }
+
+    /// The URL to use with a home that has this one of its own.
+    pub(crate) fn service_url(&self, own: Option<&str>) -> String {
+        let named = self.service.as_deref().or(own);
+        named.unwrap_or(DEFAULT_SERVICE).to_owned()
+    }
+
+    pub(crate) async fn connect(&self, url: &str) -> Result<Arc<dyn DeliveryService>> {
+        let local = LocalConnector::new(self.data.join("local.db"));
+        let scheme = url.split(':').next().unwrap_or_default();
+        if local.schemes().contains(&scheme) {
+            return local.connect(url).await;
+        }
+        Err(Error::unsupported(format!(
+            "there is no delivery service for {scheme}: here; use local: or local:PATH"
+        )))
+    }
+}
+
+/// A process that serves this home later may be in another folder.
+fn absolute_url(url: &str) -> Result<String> {
+    match url.strip_prefix(DEFAULT_SERVICE) {
+        Some(path) if !path.is_empty() => {
+            let path = absolute(Path::new(path))?;
+            Ok(format!("{DEFAULT_SERVICE}{}", path.display()))
+        }
+        _ => Ok(url.to_owned()),
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path)
+        .map_err(|error| Error::misuse(format!("{} is no path: {error}", path.display())))
+}
