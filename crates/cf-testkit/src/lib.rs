@@ -11,6 +11,8 @@
 //! | [`cf_core::DeliveryService`] | [`delivery`] | [`delivery_service_tests!`] |
 //! | [`cf_core::FramingStrategy`] | [`framing`] | [`framing_tests!`] |
 //! | [`cf_core::DiscoveryProtocol`] | [`discovery`] | [`discovery_tests!`] |
+//! | [`cf_core::Store`] | [`store`] | [`store_tests!`] |
+//! | [`cf_core::Identity`] | [`identity`] | [`identity_tests!`] |
 //!
 //! The functions of a suite are its laws: each takes what the macro's factory
 //! gives and answers with a [`Verdict`], for whoever wants to look at the
@@ -19,18 +21,22 @@
 pub mod delivery;
 pub mod discovery;
 pub mod framing;
+pub mod identity;
 mod law;
 mod random;
 mod records;
+pub mod store;
 mod subject;
 pub mod suite;
 
 pub use delivery::DeliveryUnderTest;
 pub use discovery::DiscoveryUnderTest;
 pub use framing::FramingUnderTest;
+pub use identity::{IdentitiesUnderTest, NamedIdentity};
 pub use law::{Law, Verdict, Violation};
 pub use random::SeededRandom;
 pub use records::RecordMap;
+pub use store::StoreUnderTest;
 pub use subject::{
     Alone, Boxed, Given, GivenLater, Later, Now, Shared, Subject, UnderTest, Value, Whole,
 };

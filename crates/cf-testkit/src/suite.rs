@@ -4,7 +4,7 @@ use crate::subject::{Given, GivenLater, UnderTest};
 use crate::{Verdict, Violation};
 
 /// What the factory of a suite gives.
-pub fn given<B: UnderTest, Form, T: Given<B, Form>>(made: T) -> B {
+pub fn given<B, Form, T: Given<B, Form>>(made: T) -> B {
     made.given()
 }
 

@@ -135,17 +135,6 @@ fn a_longer_validity_is_refused_even_if_it_is_signed() {
 }
 
 #[test]
-fn keys_without_contribution_are_refused() {
-    let saro = identity(1);
-    let own = saro.agreement_key(NOW).unwrap().public;
-    let mut one = [0; 32];
-    one[0] = 1;
-    for low_order in [[0; 32], one] {
-        assert_eq!(kind(saro.agree(&own, &low_order)), ErrorKind::Rejected);
-    }
-}
-
-#[test]
 fn labels_are_checked() {
     let saro = identity(1);
     assert_eq!(kind(saro.sign("a\0b", b"")), ErrorKind::Misuse);

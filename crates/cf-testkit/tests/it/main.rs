@@ -5,7 +5,9 @@
 mod delivery;
 mod discovery;
 mod framing;
+mod identity;
 mod quotes;
+mod store;
 
 use cf_testkit::{Law, Verdict};
 

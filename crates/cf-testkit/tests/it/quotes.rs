@@ -11,6 +11,8 @@ fn all() -> Vec<Law> {
         cf_testkit::delivery::law::ALL,
         cf_testkit::discovery::law::ALL,
         cf_testkit::framing::law::ALL,
+        cf_testkit::identity::law::ALL,
+        cf_testkit::store::law::ALL,
     ]
     .concat()
 }
