@@ -1,58 +1,87 @@
 //! The program, run as a person or a script runs it.
 
-use std::process::{Command, Output};
+mod demo;
+mod hidden;
+mod home;
+mod kills;
+mod two;
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
-fn cf(arguments: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_cf");
-    Command::new(program)
-        .args(arguments)
-        .output()
-        .expect("the program was built")
+/// A folder with two homes and the service's file.
+struct Town {
+    folder: TempDir,
 }
 
-#[test]
-fn the_demo_goes_through_every_phase() {
-    let output = cf(&["demo", "--json"]);
-    let text = String::from_utf8(output.stdout).expect("text");
-    assert!(
-        output.status.success(),
-        "{text}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("one object a line"))
-        .collect();
-    let phases: Vec<_> = lines
-        .iter()
-        .filter_map(|line| line["phase"].as_str())
-        .collect();
-    let expected = [
-        "The protocol",
-        "Discovery",
-        "Initialization",
-        "Operation",
-        "What the service saw",
-        "Another version",
-        "Done",
-    ];
-    assert_eq!(phases, expected);
-    let supported: Vec<_> = lines
-        .iter()
-        .filter_map(|line| line["supported"].as_bool())
-        .collect();
-    assert_eq!(
-        supported,
-        [false, true],
-        "kept without the component, replayed with it"
-    );
+impl Town {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, who: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cf"));
+        command
+            .env_remove("CF_PASSPHRASE")
+            .env("HOME", self.folder.path())
+            .env("CF_HOME", self.path(who))
+            .env(
+                "CF_DS",
+                format!("local:{}", self.path("service.db").display()),
+            )
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, who: &str, arguments: &[&str]) -> Output {
+        self.command(who, arguments)
+            .output()
+            .expect("the program was built")
+    }
+
+    /// The objects that a command prints; it has to succeed.
+    fn json(&self, who: &str, arguments: &[&str]) -> Vec<Value> {
+        let output = self.run(who, &[&["--json"], arguments].concat());
+        let text = String::from_utf8(output.stdout).expect("text");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {text}{errors}");
+        objects(&text)
+    }
+
+    fn spawn(&self, who: &str, arguments: &[&str]) -> Child {
+        self.command(who, arguments)
+            .spawn()
+            .expect("the program was built")
+    }
+
+    /// Two homes whose people have just met.
+    fn with_two() -> Self {
+        let town = Self::new();
+        town.json("saro", &["init", "--name", "Saro"]);
+        town.json("raya", &["init", "--name", "Raya"]);
+        let link = town.json("raya", &["link"]);
+        town.json("saro", &["add", link[0]["link"].as_str().expect("a link")]);
+        let requests = town.json("raya", &["requests"]);
+        town.json(
+            "raya",
+            &["accept", requests[0]["request"].as_str().expect("an id")],
+        );
+        town
+    }
 }
 
-#[test]
-fn wrong_usage_says_so() {
-    let output = cf(&["talk"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(!output.stderr.is_empty());
+fn objects(text: &str) -> Vec<Value> {
+    let object = |line| serde_json::from_str(line).expect("one object a line");
+    text.lines().map(object).collect()
 }
