@@ -23,7 +23,7 @@ pub(super) struct Calls {
     /// The service ends.
     pub(super) stop: bool,
     /// There may be something to read.
-    rings: bool,
+    pub(super) rings: bool,
 }
 
 /// A subscription's wish for an address.

@@ -128,14 +128,16 @@ impl Reading {
                 self.alarm.put_back(calls.additions);
                 return Ok(End::Reopen);
             }
+            let mut is_news = more || calls.rings || !calls.additions.is_empty();
             for addition in calls.additions {
                 self.add(&mut tail, addition)?;
             }
-            if more || tail.has_changed()? {
+            is_news |= tail.has_changed()?;
+            if is_news {
                 more = tail.follow(&mut seen, &self.state)?;
                 self.seen = Some(seen);
+                more |= self.feed(&mut tail)?;
             }
-            more |= self.feed(&mut tail)?;
         }
     }
 

@@ -90,7 +90,7 @@ impl LocalService {
         let state = Arc::new(Mutex::new(state));
         let alarm = Arc::new(Alarm::new());
         let reader = Reader::start(to_read, &file, &options, &alarm, &state)?;
-        let writer = Writer::start(to_write, &file, &options, alarm.clone())?;
+        let writer = Writer::start(to_write, &file, &options, alarm.clone(), state.clone())?;
         Ok(Self {
             shared: Arc::new(Shared {
                 locator,

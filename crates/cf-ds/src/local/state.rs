@@ -53,6 +53,10 @@ impl State {
         }
     }
 
+    pub(super) fn has_subscribers(&self) -> bool {
+        !self.subscribers.is_empty()
+    }
+
     /// Subscribes to what comes after the sequence number `fetched`, where the
     /// file has payloads up to `known`.
     pub(super) fn place(
@@ -98,7 +102,7 @@ impl State {
                 payload,
                 cursor: Some(self.incarnation.cursor(sequence)),
             };
-            return (Some(Ok(delivery)), reader.is_hungry());
+            return (Some(Ok(delivery)), reader.is_due_to_look());
         }
         match self.trouble {
             (number, Some(error)) if reader.told < number => {

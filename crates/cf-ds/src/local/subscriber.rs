@@ -17,6 +17,8 @@ pub(super) struct Subscriber {
     turns: u64,
     payloads: usize,
     bytes: usize,
+    /// How many payloads were taken since it last looked at the file.
+    taken: usize,
     /// The number of the last trouble that it was told of.
     pub(super) told: u64,
 }
@@ -54,6 +56,8 @@ impl Subscriber {
     const MAX_BYTES: usize = 1024 * 1024;
     /// How many payloads of one address are read from the file at once.
     const MAX_FETCH: usize = 64;
+    /// After how many payloads it looks at the file, though it has more.
+    const TAKEN: usize = 32;
 
     pub(super) fn new(wake: Arc<Notify>, told: u64) -> Self {
         Self {
@@ -64,6 +68,7 @@ impl Subscriber {
             turns: 0,
             payloads: 0,
             bytes: 0,
+            taken: 0,
             told,
         }
     }
@@ -210,6 +215,13 @@ impl Subscriber {
         }
         self.queue(&need.address);
         came
+    }
+
+    /// Whether to read the file after a payload was taken: it gets short of them,
+    /// or it has taken so many that another address may have waited for long.
+    pub(super) fn is_due_to_look(&mut self) -> bool {
+        self.taken = (self.taken + 1) % Self::TAKEN;
+        self.taken == 0 || self.is_hungry()
     }
 
     /// Whether it is worth to read more from the file.

@@ -1,4 +1,4 @@
-use cf_core::{Condition, Outcome, PublishRequest, Timestamp};
+use cf_core::{Condition, Outcome, PayloadId, PublishRequest, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::cursor::Incarnation;
@@ -78,9 +78,9 @@ impl<'c> Transactions<'c> {
             oldest: prepare("SELECT number, at, length(bytes) FROM payload ORDER BY number")?,
             remove: prepare("DELETE FROM payload WHERE number = ?1")?,
             find_id: prepare(
-                "SELECT sequence FROM publish WHERE address = ?1 AND id = ?2 AND at >= ?3",
+                "SELECT number, sequence, at FROM publish WHERE address = ?1 AND id = ?2",
             )?,
-            insert_id: prepare("INSERT OR REPLACE INTO publish VALUES (?1, ?2, ?3, ?4, ?5)")?,
+            insert_id: prepare("INSERT INTO publish VALUES (?1, ?2, ?3, ?4, ?5)")?,
             oldest_ids: prepare("SELECT number, at FROM publish ORDER BY number")?,
             remove_id: prepare("DELETE FROM publish WHERE number = ?1")?,
         })
@@ -163,21 +163,17 @@ impl<'c> Transactions<'c> {
             Some((id, last)) => (Some(id), last),
             None => (None, 0),
         };
-        let cursor = |sequence: i64| self.incarnation.cursor(sequence.unsigned_abs());
-        let window = self.options.duplicate_suppression;
-        let id = request.id.filter(|_| window.is_some());
-        if let (Some(address), Some(id), Some(window)) = (address, &id, window) {
-            let first = self
-                .find_id
-                .query_row(
-                    (address, id.as_bytes(), millis(now.before(window))),
-                    |row| row.get(0),
-                )
-                .optional()?;
-            if let Some(first) = first {
-                let cursor = Some(cursor(first));
-                return Ok(Outcome::Accepted { cursor });
-            }
+        let incarnation = self.incarnation;
+        let cursor = |sequence: i64| incarnation.cursor(sequence.unsigned_abs());
+        let id = request
+            .id
+            .filter(|_| self.options.duplicate_suppression.is_some());
+        if let (Some(address), Some(id)) = (address, &id)
+            && let Some(first) = self.repeated(totals, address, id, now)?
+        {
+            return Ok(Outcome::Accepted {
+                cursor: Some(cursor(first)),
+            });
         }
         let holds = match &request.condition {
             None => true,
@@ -218,6 +214,37 @@ impl<'c> Transactions<'c> {
         }
         self.bound_address(totals, address, sequence)?;
         Ok(outcome)
+    }
+
+    /// Where a publish is, if it repeats a recent one.
+    fn repeated(
+        &mut self,
+        totals: &mut Totals,
+        address: i64,
+        id: &PayloadId,
+        now: Timestamp,
+    ) -> Result<Option<i64>, Error> {
+        let found = self
+            .find_id
+            .query_row((address, id.as_bytes()), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        let Some((number, sequence, at)): Option<(i64, i64, i64)> = found else {
+            return Ok(None);
+        };
+        if at >= self.ids_since(now) {
+            return Ok(Some(sequence));
+        }
+        self.remove_id.execute([number])?;
+        totals.ids -= 1;
+        Ok(None)
+    }
+
+    /// From when on ids count.
+    fn ids_since(&self, now: Timestamp) -> i64 {
+        let window = self.options.duplicate_suppression.unwrap_or_default();
+        millis(now.before(window))
     }
 
     /// Lets the oldest payloads of an address go that are too many.
@@ -267,8 +294,7 @@ impl<'c> Transactions<'c> {
     }
 
     fn retain_ids(&mut self, totals: &mut Totals, now: Timestamp) -> Result<bool, Error> {
-        let window = self.options.duplicate_suppression.unwrap_or_default();
-        let bound = millis(now.before(window));
+        let bound = self.ids_since(now);
         let max = int(self.options.max_ids);
         let mut gone = Vec::new();
         let mut rows = self.oldest_ids.query([])?;

@@ -3,12 +3,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cf_core::{Outcome, PublishRequest};
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::alarm::Alarm;
 use super::file::{LocalFile, OpenFile};
 use super::options::LocalOptions;
 use super::queue::{Pending, Queue, Wake};
+use super::state::State;
 use super::thread::OwnedThread;
 use super::transaction::{Failure, Transactions};
 use crate::Error;
@@ -25,7 +27,8 @@ impl Writer {
         open: OpenFile,
         file: &LocalFile,
         options: &LocalOptions,
-        published: Arc<Alarm>,
+        alarm: Arc<Alarm>,
+        state: Arc<Mutex<State>>,
     ) -> Result<Self, Error> {
         let queue = Arc::new(Queue::new());
         let writing = Writing {
@@ -33,7 +36,8 @@ impl Writer {
             file: file.clone(),
             id: open.id,
             options: options.clone(),
-            published,
+            alarm,
+            state,
         };
         let thread = OwnedThread::start("cf-ds-local-write", move || writing.run(open))?;
         Ok(Self {
@@ -61,8 +65,9 @@ struct Writing {
     file: LocalFile,
     id: [u8; 16],
     options: LocalOptions,
-    /// Tells the readers of this process.
-    published: Arc<Alarm>,
+    /// Calls this process's own reader, so that it need not find out.
+    alarm: Arc<Alarm>,
+    state: Arc<Mutex<State>>,
 }
 
 /// Why a connection is given up.
@@ -157,7 +162,10 @@ impl Writing {
         let requests = group.iter().map(|pending| &pending.request);
         match transactions.publish(requests, now) {
             Ok((outcomes, lags)) => {
-                self.published.ring();
+                // Whoever subscribes after this calls the reader itself.
+                if self.state.lock().has_subscribers() {
+                    self.alarm.ring();
+                }
                 for (pending, outcome) in group.into_iter().zip(outcomes) {
                     pending.answer(outcome);
                 }
