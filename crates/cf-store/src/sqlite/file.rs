@@ -15,6 +15,8 @@ const APPLICATION: i64 = 0x4346_7374;
 /// The version of the schema and of everything sealed in it.
 const VERSION: i64 = 1;
 const PAGE_LEN: u64 = 4096;
+const LOCK_ATTEMPTS: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
 const SCHEMA: &str = "
@@ -57,10 +59,19 @@ impl StoreFile {
         let mut beside = path.as_os_str().to_owned();
         beside.push(".lock");
         let lock = private().open(beside).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(SqliteError::Busy(path.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        let mut attempts = 0;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                // A process that this one is just starting shares its locks until it
+                // has begun.
+                Err(TryLockError::WouldBlock) if attempts < LOCK_ATTEMPTS => {
+                    attempts += 1;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => return Err(SqliteError::Busy(path.to_owned())),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
         }
         Ok(Self {
             path: path.to_owned(),

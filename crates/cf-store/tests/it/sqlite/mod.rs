@@ -5,6 +5,7 @@ mod files;
 mod golden;
 mod hidden;
 mod laws;
+mod vectors;
 
 use std::path::Path;
 
