@@ -11,6 +11,7 @@
 //! | [`cf_core::DeliveryService`] | [`delivery`] | [`delivery_service_tests!`] |
 //! | [`cf_core::FramingStrategy`] | [`framing`] | [`framing_tests!`] |
 //! | [`cf_core::DiscoveryProtocol`] | [`discovery`] | [`discovery_tests!`] |
+//! | [`cf_core::InitializationProtocol`] | [`initialization`] | [`initialization_tests!`] |
 //! | [`cf_core::Store`] | [`store`] | [`store_tests!`] |
 //! | [`cf_core::Identity`] | [`identity`] | [`identity_tests!`] |
 //!
@@ -22,6 +23,7 @@ pub mod delivery;
 pub mod discovery;
 pub mod framing;
 pub mod identity;
+pub mod initialization;
 mod law;
 mod random;
 mod records;
@@ -33,6 +35,7 @@ pub use delivery::DeliveryUnderTest;
 pub use discovery::DiscoveryUnderTest;
 pub use framing::FramingUnderTest;
 pub use identity::{IdentitiesUnderTest, NamedIdentity};
+pub use initialization::InitializationUnderTest;
 pub use law::{Law, Verdict, Violation};
 pub use random::SeededRandom;
 pub use records::RecordMap;

@@ -34,46 +34,6 @@ fn both_sides_export_equal_secrets_and_no_two_handshakes_do() {
 }
 
 #[test]
-fn a_bundle_reads_as_it_was_specified() {
-    let (saro, mut raya) = (Saro::new(1), Raya::new(2));
-    for spec in [spec(1), one_time(2)] {
-        let bundle = raya.bundle(spec.clone());
-        let read = InboxProtocol::new().read(&*saro.identity, &bundle, NOW);
-        let info = read.unwrap();
-        assert_eq!(info.owner.as_ref(), Some(raya.identity.id()));
-        assert_eq!(format!("{:?}", info.spec), format!("{spec:?}"));
-    }
-}
-
-#[test]
-fn the_exported_secret_is_bound_to_the_conversation() {
-    let (mut saro, mut raya) = (Saro::new(1), Raya::new(2));
-    let bundle = raya.bundle(spec(1));
-    let export = |saro: &mut Saro, conversation| {
-        saro.random = SeededRandom::new(7);
-        let mut env = Env {
-            now: NOW,
-            random: &mut saro.random,
-            records: &EmptyRecords,
-        };
-        let handshake =
-            InboxProtocol::new().initiate(&saro.identity, &bundle, conversation, &mut env);
-        handshake.unwrap().exported().expose().to_vec()
-    };
-    let one = export(&mut saro, CONVERSATION);
-    assert_eq!(one, export(&mut saro, CONVERSATION));
-    assert_ne!(one, export(&mut saro, ConversationId([4; 16])));
-
-    let handshake = saro.start(&bundle).unwrap();
-    let other = Invite {
-        conversation: ConversationId([4; 16]),
-        ..invite()
-    };
-    let error = saro.seal(handshake, &other).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Misuse);
-}
-
-#[test]
 fn bodies_have_the_lengths_that_messages_have() {
     let (mut saro, mut raya) = (Saro::new(1), Raya::new(2));
     let bundle = raya.bundle(spec(1));

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod conformance;
 mod handshake;
 mod hostile;
 mod restore;

@@ -6,6 +6,7 @@ mod delivery;
 mod discovery;
 mod framing;
 mod identity;
+mod initialization;
 mod quotes;
 mod store;
 

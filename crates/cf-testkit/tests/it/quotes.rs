@@ -12,6 +12,7 @@ fn all() -> Vec<Law> {
         cf_testkit::discovery::law::ALL,
         cf_testkit::framing::law::ALL,
         cf_testkit::identity::law::ALL,
+        cf_testkit::initialization::law::ALL,
         cf_testkit::store::law::ALL,
     ]
     .concat()
@@ -35,7 +36,7 @@ fn every_contract_that_a_law_names_is_there() {
         let declared = ["trait", "struct", "enum"]
             .iter()
             .any(|kind| code.contains(&format!("pub {kind} {}", law.contract)))
-            || code.contains(&format!("{} {{", law.contract));
+            || code.contains(&format!("    {}\n", law.contract));
         assert!(declared, "cf-core has no {}", law.contract);
     }
 }
