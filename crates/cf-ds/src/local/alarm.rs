@@ -63,13 +63,19 @@ impl Alarm {
         let room = self.room.clone().acquire_owned().await;
         let room = room.map_err(|_| Error::NoThread)?;
         let (answer, added) = oneshot::channel();
-        self.calls.lock().additions.push_back(Addition {
-            subscriber,
-            address,
-            start,
-            answer,
-            _room: room,
-        });
+        {
+            let mut calls = self.calls.lock();
+            if calls.stop {
+                return Err(Error::NoThread.into());
+            }
+            calls.additions.push_back(Addition {
+                subscriber,
+                address,
+                start,
+                answer,
+                _room: room,
+            });
+        }
         self.rung.notify_one();
         added.await.map_err(|_| Error::NoThread)?
     }
@@ -82,8 +88,12 @@ impl Alarm {
         }
     }
 
+    /// Takes no more additions, and lets go of those that wait.
     pub(super) fn stop(&self) {
-        self.calls.lock().stop = true;
+        let mut calls = self.calls.lock();
+        calls.stop = true;
+        calls.additions.clear();
+        drop(calls);
         self.rung.notify_one();
     }
 
@@ -96,7 +106,9 @@ impl Alarm {
                 None => self.rung.wait(&mut calls),
             }
         }
-        std::mem::take(&mut calls)
+        let taken = std::mem::take(&mut *calls);
+        calls.stop = taken.stop;
+        taken
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
@@ -56,15 +56,32 @@ impl LocalFile {
         self.stop.store(true, Ordering::Relaxed);
     }
 
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// Opens the file, and makes it first if it is not there.
     pub(super) fn open(&self) -> Result<OpenFile, Error> {
+        let since = instant();
+        loop {
+            // SQLite does not wait for everything, so that this does.
+            match self.try_open() {
+                Err(Error::Busy) if !self.is_stopped() && since.elapsed() < self.busy_timeout => {
+                    thread::sleep(pause(0));
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn try_open(&self) -> Result<OpenFile, Error> {
         self.make()?;
         let inode = inode(&self.path);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&self.path, flags)?;
-        let (stop, most) = (self.stop.clone(), pauses(self.busy_timeout));
+        let (file, most) = (self.clone(), pauses(self.busy_timeout));
         connection.busy_handler(Some(move |count: i32| {
-            if count >= most || stop.load(Ordering::Relaxed) {
+            if count >= most || file.is_stopped() {
                 return false;
             }
             thread::sleep(pause(count));
@@ -87,6 +104,9 @@ impl LocalFile {
             Durability::PowerCut => "FULL",
         };
         connection.pragma_update(None, "synchronous", synchronous)?;
+        // Whatever somebody else wrote into the file gets no say.
+        connection.pragma_update(None, "trusted_schema", false)?;
+        connection.pragma_update(None, "cell_size_check", true)?;
         // The writer does that, after it has answered.
         connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
         connection.pragma_update_and_check(None, "journal_size_limit", 8 << 20, |_| Ok(()))?;
@@ -225,4 +245,10 @@ fn pauses(time: Duration) -> i32 {
         SHORT_PAUSES.unsigned_abs() as u128 + (time - short).as_millis()
     };
     i32::try_from(count).unwrap_or(i32::MAX).max(1)
+}
+
+// How long a lock is waited for or held is measured; no protocol depends on it.
+#[allow(clippy::disallowed_methods)]
+pub(super) fn instant() -> Instant {
+    Instant::now()
 }

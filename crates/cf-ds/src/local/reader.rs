@@ -65,6 +65,14 @@ struct Reading {
     state: Arc<Mutex<State>>,
 }
 
+impl Drop for Reading {
+    /// However the thread ends, nobody waits for it any more.
+    fn drop(&mut self) {
+        self.alarm.stop();
+        self.state.lock().fail(Error::NoThread);
+    }
+}
+
 /// Why a connection is given up.
 enum End {
     Stop,
@@ -124,7 +132,8 @@ impl Reading {
                 return Ok(End::Stop);
             }
             looks += 1;
-            if looks % LOOKS == 0 && !open.is_at(&self.file) {
+            let looks_up = looks % LOOKS == 0 || !calls.additions.is_empty();
+            if looks_up && !open.is_at(&self.file) {
                 self.alarm.put_back(calls.additions);
                 return Ok(End::Reopen);
             }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::alarm::Alarm;
-use super::file::{LocalFile, OpenFile};
+use super::file::{LocalFile, OpenFile, instant};
 use super::options::LocalOptions;
 use super::queue::{Pending, Queue, Wake};
 use super::state::State;
@@ -68,6 +68,13 @@ struct Writing {
     /// Calls this process's own reader, so that it need not find out.
     alarm: Arc<Alarm>,
     state: Arc<Mutex<State>>,
+}
+
+impl Drop for Writing {
+    /// However the thread ends, nobody waits for it any more.
+    fn drop(&mut self) {
+        self.queue.stop();
+    }
 }
 
 /// Why a connection is given up.
@@ -263,10 +270,4 @@ impl Turns {
     fn end(&mut self) {
         self.ended = instant();
     }
-}
-
-// How long the lock was held is measured, no protocol depends on it.
-#[allow(clippy::disallowed_methods)]
-fn instant() -> Instant {
-    Instant::now()
 }

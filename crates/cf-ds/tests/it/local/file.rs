@@ -248,32 +248,38 @@ async fn a_moved_file_keeps_its_locator_and_its_cursors() {
     assert_eq!(next(&mut *subscription).await.payload, "second");
 }
 
-/// Whoever has the file open when it is deleted goes on with the new one.
+/// Whoever has the file open when it is deleted goes on with the new one, also
+/// when its log is left behind.
 #[tokio::test]
 async fn a_file_deleted_in_use_is_made_again() {
-    let (_directory, path) = place();
-    let service = open(&path, options());
-    let elsewhere = open(&path, options());
-    let mut here = subscribe(&service, "a", Start::Earliest).await;
-    let mut there = subscribe(&elsewhere, "a", Start::Earliest).await;
-    publish(&service, "a", "old").await;
-    for subscription in [&mut here, &mut there] {
-        assert_eq!(next(&mut **subscription).await.payload, "old");
-    }
-    for suffix in ["", "-wal", "-shm"] {
-        fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
-    }
-    let cursor = publish(&service, "a", "new").await;
-    assert_eq!(sequence(&cursor), 1);
-    publish(&elsewhere, "a", "newer").await;
-    for subscription in [&mut here, &mut there] {
-        let delivery = next(&mut **subscription).await;
-        assert_eq!(delivery.cursor.as_ref(), Some(&cursor));
+    for suffixes in [&["", "-wal", "-shm"][..], &[""]] {
+        let (_directory, path) = place();
+        let service = open(&path, options());
+        let elsewhere = open(&path, options());
+        let mut here = subscribe(&service, "a", Start::Earliest).await;
+        let mut there = subscribe(&elsewhere, "a", Start::Earliest).await;
+        publish(&service, "a", "old").await;
+        for subscription in [&mut here, &mut there] {
+            assert_eq!(next(&mut **subscription).await.payload, "old");
+        }
+        for suffix in suffixes {
+            fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
+        }
+        let cursor = publish(&service, "a", "new").await;
+        assert_eq!(sequence(&cursor), 1);
+        here.add(address("a"), Start::After(cursor.clone()))
+            .await
+            .unwrap();
+        publish(&elsewhere, "a", "newer").await;
+        let delivery = next(&mut *there).await;
+        assert_eq!(delivery.cursor, Some(cursor));
         assert_eq!(delivery.payload, "new");
-        assert_eq!(next(&mut **subscription).await.payload, "newer");
+        for subscription in [&mut here, &mut there] {
+            assert_eq!(next(&mut **subscription).await.payload, "newer");
+        }
+        drop((here, there, service, elsewhere));
+        check_integrity(&path);
     }
-    drop((here, there, service, elsewhere));
-    check_integrity(&path);
 }
 
 /// While another process holds the lock a publish waits, and then says that it
