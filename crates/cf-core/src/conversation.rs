@@ -267,6 +267,9 @@ pub enum ConversationEvent {
         state: ContentState,
     },
     /// Content before this is missing, and was not waited for any longer.
+    ///
+    /// Where [`Properties::reliable`] is declared, an author's contents come in
+    /// the order of sending, except between this and [`GapClosed`](Self::GapClosed).
     Gap {
         /// How many contents are missing.
         missing: u64,

@@ -12,6 +12,7 @@
 //! | [`cf_core::FramingStrategy`] | [`framing`] | [`framing_tests!`] |
 //! | [`cf_core::DiscoveryProtocol`] | [`discovery`] | [`discovery_tests!`] |
 //! | [`cf_core::InitializationProtocol`] | [`initialization`] | [`initialization_tests!`] |
+//! | [`cf_core::ConversationProtocol`] | [`conversation`] | [`conversation_tests!`] |
 //! | [`cf_core::Store`] | [`store`] | [`store_tests!`] |
 //! | [`cf_core::Identity`] | [`identity`] | [`identity_tests!`] |
 //!
@@ -19,6 +20,7 @@
 //! gives and answers with a [`Verdict`], for whoever wants to look at the
 //! [`Violation`] itself.
 
+pub mod conversation;
 pub mod delivery;
 pub mod discovery;
 pub mod framing;
@@ -31,6 +33,7 @@ pub mod store;
 mod subject;
 pub mod suite;
 
+pub use conversation::ConversationUnderTest;
 pub use delivery::DeliveryUnderTest;
 pub use discovery::DiscoveryUnderTest;
 pub use framing::FramingUnderTest;

@@ -45,6 +45,8 @@ fn fail(violation: &Violation) -> ! {
 #[macro_export]
 macro_rules! async_law_tests {
     ($name:ident, $factory:expr, [$($suite:tt)+], $($law:ident)+) => {
+        // A factory reads best as a closure, also where a function would do.
+        #[allow(clippy::redundant_closure, clippy::redundant_closure_call)]
         mod $name {
             #[allow(unused_imports)]
             use super::*;
@@ -64,6 +66,8 @@ macro_rules! async_law_tests {
 #[macro_export]
 macro_rules! law_tests {
     ($name:ident, $factory:expr, [$($suite:tt)+], $($law:ident)+) => {
+        // A factory reads best as a closure, also where a function would do.
+        #[allow(clippy::redundant_closure, clippy::redundant_closure_call)]
         mod $name {
             #[allow(unused_imports)]
             use super::*;

@@ -2,6 +2,7 @@
 //! deliberately broken one is caught by the law that names its fault.
 #![allow(clippy::unwrap_used)]
 
+mod conversation;
 mod delivery;
 mod discovery;
 mod framing;

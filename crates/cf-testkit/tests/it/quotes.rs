@@ -8,6 +8,7 @@ use cf_testkit::Law;
 
 fn all() -> Vec<Law> {
     [
+        cf_testkit::conversation::law::ALL,
         cf_testkit::delivery::law::ALL,
         cf_testkit::discovery::law::ALL,
         cf_testkit::framing::law::ALL,
