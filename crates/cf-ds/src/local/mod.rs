@@ -4,6 +4,7 @@ mod alarm;
 mod connector;
 mod cursor;
 mod file;
+mod lookup;
 mod options;
 mod queue;
 mod reader;

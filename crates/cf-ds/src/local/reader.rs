@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cf_core::Start;
 use parking_lot::Mutex;
 
 use super::alarm::{Addition, Alarm};
@@ -28,11 +27,13 @@ impl Reader {
         alarm: &Arc<Alarm>,
         state: &Arc<Mutex<State>>,
     ) -> Result<Self, Error> {
+        // From before anybody subscribes: whatever comes later is shown.
+        let seen = Tail::prepare(&open.connection)?.accepted()?;
         let mut reading = Reading {
             file: file.clone(),
             id: open.id,
             incarnation: open.incarnation,
-            seen: None,
+            seen,
             options: options.clone(),
             alarm: alarm.clone(),
             state: state.clone(),
@@ -59,7 +60,7 @@ struct Reading {
     id: [u8; 16],
     incarnation: Incarnation,
     /// The number of the last payload that the subscriptions were shown.
-    seen: Option<i64>,
+    seen: i64,
     options: LocalOptions,
     alarm: Arc<Alarm>,
     state: Arc<Mutex<State>>,
@@ -115,14 +116,9 @@ impl Reading {
         let mut tail = Tail::prepare(&open.connection)?;
         if open.incarnation != self.incarnation {
             self.incarnation = open.incarnation;
-            self.seen = Some(0);
+            self.seen = 0;
             self.state.lock().reset(open.incarnation);
         }
-        let mut seen = match self.seen {
-            Some(seen) => seen,
-            None => tail.accepted()?,
-        };
-        self.seen = Some(seen);
         self.state.lock().recover();
         let mut more = true;
         let mut looks = 0;
@@ -143,8 +139,7 @@ impl Reading {
             }
             is_news |= tail.has_changed()?;
             if is_news {
-                more = tail.follow(&mut seen, &self.state)?;
-                self.seen = Some(seen);
+                more = tail.follow(&mut self.seen, &self.state)?;
                 more |= self.feed(&mut tail)?;
             }
         }
@@ -174,20 +169,12 @@ impl Reading {
                 return Err(error);
             }
         };
-        let fetched = match &start {
-            Start::Earliest => Ok(0),
-            Start::Latest => Ok(last),
-            Start::After(cursor) => match self.incarnation.sequence(cursor) {
-                Some(read @ 1..) if read <= last => Ok(read),
-                _ => Err(Error::ForeignCursor),
-            },
-        };
         let mut state = self.state.lock();
         // Whoever does not wait any more may have unsubscribed since.
         if answer.is_closed() {
             return Ok(());
         }
-        let added = fetched.and_then(|fetched| state.place(subscriber, &address, fetched, last));
+        let added = state.add(subscriber, &address, &start, last);
         let _ = answer.send(added.map_err(Into::into));
         Ok(())
     }

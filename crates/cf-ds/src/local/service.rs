@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::alarm::Alarm;
 use super::file::LocalFile;
+use super::lookup::Lookup;
 use super::options::LocalOptions;
 use super::reader::Reader;
 use super::state::State;
@@ -80,6 +81,7 @@ impl LocalService {
         let file = LocalFile::new(path.as_ref(), &options)?;
         let to_write = file.open()?;
         let to_read = file.open()?;
+        let lookup = Lookup::new(file.open()?, &file)?;
         let id: String = to_write
             .id
             .iter()
@@ -98,6 +100,7 @@ impl LocalService {
                 file,
                 state,
                 alarm,
+                lookup,
                 writer,
                 _reader: reader,
             }),
@@ -164,6 +167,7 @@ pub(super) struct Shared {
     file: LocalFile,
     pub(super) state: Arc<Mutex<State>>,
     pub(super) alarm: Arc<Alarm>,
+    pub(super) lookup: Lookup,
     writer: Writer,
     _reader: Reader,
 }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cf_core::{Delivery, DeliveryAddress};
+use cf_core::{Delivery, DeliveryAddress, Start};
 use tokio::sync::Notify;
 
 use super::cursor::Incarnation;
@@ -57,28 +57,71 @@ impl State {
         !self.subscribers.is_empty()
     }
 
-    /// Subscribes to what comes after the sequence number `fetched`, where the
-    /// file has payloads up to `known`.
-    pub(super) fn place(
+    /// Subscribes from `start` on, where the last sequence number of the address
+    /// is `last`.
+    pub(super) fn add(
         &mut self,
         subscriber: u64,
         address: &DeliveryAddress,
-        fetched: u64,
-        known: u64,
+        start: &Start,
+        last: u64,
     ) -> Result<(), Error> {
+        let fetched = match start {
+            Start::Earliest => 0,
+            Start::Latest => last,
+            Start::After(cursor) => match self.incarnation.sequence(cursor) {
+                Some(read @ 1..) if read <= last => read,
+                _ => return Err(Error::ForeignCursor),
+            },
+        };
+        self.listen(subscriber, address)?;
+        if let Some(reader) = self.subscribers.get_mut(&subscriber) {
+            reader.place(address, fetched, last);
+        }
+        Ok(())
+    }
+
+    /// Notes what is published to an address while it is looked up.
+    pub(super) fn watch(
+        &mut self,
+        subscriber: u64,
+        address: &DeliveryAddress,
+    ) -> Result<(), Error> {
+        self.listen(subscriber, address)?;
+        if let Some(reader) = self.subscribers.get_mut(&subscriber) {
+            reader.watch(address);
+        }
+        Ok(())
+    }
+
+    /// Ends watching; the last sequence number that was noted.
+    pub(super) fn unwatch(&mut self, subscriber: u64, address: &DeliveryAddress) -> u64 {
+        let Some(reader) = self.subscribers.get_mut(&subscriber) else {
+            return 0;
+        };
+        let noted = reader.unwatch();
+        if !reader.has(address) {
+            stop_listening(&mut self.listeners, subscriber, address);
+        }
+        noted
+    }
+
+    fn listen(&mut self, subscriber: u64, address: &DeliveryAddress) -> Result<(), Error> {
         let max = self.max_addresses;
         if self.listeners.len() >= max && !self.listeners.contains_key(address) {
             return Err(Error::TooManyAddresses { max });
         }
-        let Some(reader) = self.subscribers.get_mut(&subscriber) else {
-            return Ok(());
-        };
-        reader.place(address, fetched, known);
         let listeners = self.listeners.entry(address.clone()).or_default();
         if !listeners.contains(&subscriber) {
             listeners.push(subscriber);
         }
         Ok(())
+    }
+
+    /// Whether a subscription has something to read in the file.
+    pub(super) fn is_hungry(&self, subscriber: u64) -> bool {
+        let subscriber = self.subscribers.get(&subscriber);
+        subscriber.is_some_and(Subscriber::is_hungry)
     }
 
     pub(super) fn remove(&mut self, subscriber: u64, address: &DeliveryAddress) {

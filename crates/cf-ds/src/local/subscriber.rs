@@ -17,6 +17,8 @@ pub(super) struct Subscriber {
     turns: u64,
     payloads: usize,
     bytes: usize,
+    /// An address that is about to be added, and the last sequence number seen.
+    watched: Option<(DeliveryAddress, u64)>,
     /// How many payloads were taken since it last looked at the file.
     taken: usize,
     /// The number of the last trouble that it was told of.
@@ -68,6 +70,7 @@ impl Subscriber {
             turns: 0,
             payloads: 0,
             bytes: 0,
+            watched: None,
             taken: 0,
             told,
         }
@@ -90,6 +93,20 @@ impl Subscriber {
         };
         self.positions.insert(address.clone(), position);
         self.queue(address);
+    }
+
+    /// Notes what is published to an address that it may not have yet.
+    pub(super) fn watch(&mut self, address: &DeliveryAddress) {
+        self.watched = Some((address.clone(), 0));
+    }
+
+    /// Ends watching; the last sequence number that was noted.
+    pub(super) fn unwatch(&mut self) -> u64 {
+        self.watched.take().map_or(0, |(_, noted)| noted)
+    }
+
+    pub(super) fn has(&self, address: &DeliveryAddress) -> bool {
+        self.positions.contains_key(address)
     }
 
     pub(super) fn remove(&mut self, address: &DeliveryAddress) -> bool {
@@ -128,6 +145,11 @@ impl Subscriber {
     /// Takes note of a payload in the file, and says whether there is room for it
     /// and it is the next.
     pub(super) fn wants(&mut self, address: &DeliveryAddress, sequence: u64) -> bool {
+        if let Some((watched, noted)) = &mut self.watched
+            && watched == address
+        {
+            *noted = sequence.max(*noted);
+        }
         let has_room = self.has_room();
         let Some(position) = self.positions.get_mut(address) else {
             return false;

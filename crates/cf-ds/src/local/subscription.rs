@@ -24,6 +24,25 @@ impl LocalSubscription {
         }
     }
 
+    /// Adds an address without the reader, if that is possible.
+    fn add_now(&self, address: &DeliveryAddress, start: &Start) -> Option<Result<(), Error>> {
+        // What the reader sees while the address is looked up it would not see
+        // again.
+        if let Err(error) = self.shared.state.lock().watch(self.subscriber, address) {
+            return Some(Err(error));
+        }
+        let last = self.shared.lookup.last(address);
+        let mut state = self.shared.state.lock();
+        let noted = state.unwatch(self.subscriber, address);
+        let added = state.add(self.subscriber, address, start, last?.max(noted));
+        let is_hungry = state.is_hungry(self.subscriber);
+        drop(state);
+        if is_hungry {
+            self.shared.alarm.ring();
+        }
+        Some(added)
+    }
+
     /// Takes what was read ahead, and calls the reader if that gets short.
     fn take(&self) -> Option<Result<Delivery, Error>> {
         let (taken, is_hungry) = self.shared.state.lock().take(self.subscriber);
@@ -36,7 +55,12 @@ impl LocalSubscription {
 
 impl Subscription for LocalSubscription {
     fn add(&mut self, address: DeliveryAddress, start: Start) -> BoxFuture<'_, Result<()>> {
-        Box::pin(self.shared.alarm.add(self.subscriber, address, start))
+        Box::pin(async move {
+            match self.add_now(&address, &start) {
+                Some(added) => Ok(added?),
+                None => self.shared.alarm.add(self.subscriber, address, start).await,
+            }
+        })
     }
 
     fn remove(&mut self, address: &DeliveryAddress) {
