@@ -1,6 +1,7 @@
 //! The workspace's own commands: `cargo xtask <command>`.
 
 mod codegen;
+mod soak;
 mod steps;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ const USAGE: &str = "usage: cargo xtask <command>
 
   test                build and run every test of every crate
   ci                  all that .ci/run checks: format, generated code, clippy, documentation, test
+  soak [--seeds N] [--kills N] [--first-seed N]
+                      seeds of the simulation and kills of real processes, as many as you like
   codegen [--check]   make the Rust of proto/ (or say what is not fresh)";
 
 fn main() -> ExitCode {
@@ -21,12 +24,13 @@ fn main() -> ExitCode {
     let outcome = match args[..] {
         ["test"] => steps::test(),
         ["ci"] => steps::ci(),
+        ["soak", ref rest @ ..] => match soak::Soak::parse(rest) {
+            Some(soak) => soak.run(),
+            None => return usage(),
+        },
         ["codegen"] => codegen::run(codegen::Mode::Write),
         ["codegen", "--check"] => codegen::run(codegen::Mode::Check),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
+        _ => return usage(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -35,6 +39,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
 }
 
 /// The workspace's root folder.

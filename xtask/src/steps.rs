@@ -76,7 +76,7 @@ fn run_step(name: &str, step: Step) -> Result {
 }
 
 /// Runs the cargo that runs this, in the workspace's root.
-fn cargo(args: &[&str], env: &[(&str, &str)]) -> Result {
+pub(crate) fn cargo(args: &[&str], env: &[(&str, &str)]) -> Result {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(program)
         .args(args)

@@ -87,6 +87,7 @@ pub(crate) enum Command {
     Send {
         /// A contact's name, or a conversation's id
         who: String,
+        #[arg(allow_hyphen_values = true)]
         /// The message; - sends each line of standard input (with --json: {"id": …, "text": …})
         text: String,
         /// Your own id for the message: the same again sends nothing and tells its state

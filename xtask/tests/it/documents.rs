@@ -91,7 +91,10 @@ fn has_test(name: &str) -> bool {
         line.trim_start_matches("async ").starts_with(&declaration)
             && before.any(|l| l.starts_with("#[") && l.contains("test"))
     });
-    is_test && is_declared(&path)
+    // A macro makes tests of the functions that it lists.
+    let is_listed =
+        text.contains("macro_rules!") && text.contains("::test(") && lines.contains(&function);
+    (is_test || is_listed) && is_declared(&path)
 }
 
 /// Whether this file is compiled: the root of a target, or declared by the module

@@ -1,0 +1,73 @@
+use cf::Home;
+use cf::core::{ErrorKind, Secret};
+use cf::ds::MemoryService;
+
+#[test]
+fn a_home_is_whole_or_can_be_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    assert_eq!(
+        Home::open(&home, None).err().unwrap().kind(),
+        ErrorKind::Misuse
+    );
+    assert_eq!(
+        Home::create(&home, " ", None).err().unwrap().kind(),
+        ErrorKind::Misuse
+    );
+    drop(Home::create(&home, "Saro", None).unwrap());
+    assert_eq!(
+        Home::create(&home, "Saro", None).err().unwrap().kind(),
+        ErrorKind::Misuse
+    );
+
+    // Killed after the store was made and before anything was in it.
+    let half = folder.path().join("half");
+    std::fs::create_dir(&half).unwrap();
+    let unlock = cf::store::Unlock::Key(cf::store::KeyFile::open(&half.join("key")).unwrap());
+    drop(
+        cf::store::SqliteStore::create(&half.join("store.db"), &unlock, Default::default())
+            .unwrap(),
+    );
+    assert_eq!(
+        Home::open(&half, None).err().unwrap().kind(),
+        ErrorKind::Misuse
+    );
+    drop(Home::create(&half, "Saro", None).unwrap());
+    Home::open(&half, None).unwrap();
+}
+
+#[tokio::test]
+async fn a_busy_home_says_so_until_its_client_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::create(folder.path(), "Saro", None).unwrap();
+    let client = home
+        .builder()
+        .service(MemoryService::new("busy").unwrap())
+        .open()
+        .unwrap();
+    drop(home);
+    let error = Home::open(folder.path(), None).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    client.shutdown().await;
+    Home::open(folder.path(), None).unwrap();
+}
+
+#[test]
+fn a_passphrase_is_asked_for_where_there_is_no_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let passphrase = |text: &str| Some(Secret::from(text.as_bytes()));
+    drop(Home::create(folder.path(), "Saro", passphrase("tea")).unwrap());
+    assert!(Home::needs_passphrase(folder.path()));
+    assert_eq!(
+        Home::open(folder.path(), None).err().unwrap().kind(),
+        ErrorKind::Misuse
+    );
+    let wrong = Home::open(folder.path(), passphrase("coffee"))
+        .err()
+        .unwrap();
+    assert_eq!(wrong.kind(), ErrorKind::Rejected);
+    assert_eq!(
+        Home::open(folder.path(), passphrase("tea")).unwrap().name(),
+        "Saro"
+    );
+}
