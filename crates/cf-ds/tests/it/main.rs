@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bounds;
+mod conformance;
 mod connector;
 mod laws;
 #[cfg(feature = "local")]

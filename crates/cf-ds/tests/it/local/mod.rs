@@ -2,6 +2,7 @@
 
 mod bounds;
 mod chain;
+mod conformance;
 mod connector;
 mod file;
 mod kill;
