@@ -1,5 +1,10 @@
 //! The program, run as a person or a script runs it.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real processes live in real time"
+)]
+
 mod demo;
 mod hidden;
 mod home;
