@@ -23,6 +23,7 @@
 pub mod conversation;
 pub mod delivery;
 pub mod discovery;
+pub mod faulty;
 pub mod framing;
 pub mod identity;
 pub mod initialization;
@@ -36,6 +37,7 @@ pub mod suite;
 pub use conversation::ConversationUnderTest;
 pub use delivery::DeliveryUnderTest;
 pub use discovery::DiscoveryUnderTest;
+pub use faulty::{Fates, FaultCounts, Faults, FaultyService, Passage};
 pub use framing::FramingUnderTest;
 pub use identity::{IdentitiesUnderTest, NamedIdentity};
 pub use initialization::InitializationUnderTest;

@@ -63,14 +63,10 @@ pub async fn a_slow_subscriber_harms_no_other(at: DeliveryUnderTest) -> Verdict 
     let slow = scene.reader_at(&address, scene.earliest()).await?;
     let mut quick = scene.reader_at(&address, scene.earliest()).await?;
     for part in 0..10 {
-        let published = scene.publish_all(&address, PAYLOADS / 10).await?;
+        let published = scene.publish_many(&address, PAYLOADS / 10).await?;
         let mut missing = published.len();
         while missing > 0 {
-            let patience = match at.promises_delivery() {
-                true => at.arrival,
-                false => at.quiet,
-            };
-            match quick.next_within(patience).await? {
+            match quick.next_within(at.due()).await? {
                 Some(delivery) if super::reader::is_among(&delivery.payload, &published) => {
                     missing -= 1;
                 }

@@ -141,6 +141,14 @@ impl DeliveryUnderTest {
         self.service.capabilities().retention.is_some()
     }
 
+    /// How long to wait for what was accepted.
+    fn due(&self) -> Duration {
+        match self.promises_delivery() {
+            true => self.arrival,
+            false => self.quiet,
+        }
+    }
+
     /// Randomness that no other run has.
     fn random(&self) -> SeededRandom {
         SeededRandom::new(RandomState::new().build_hasher().finish())

@@ -8,6 +8,7 @@ use cf_core::{
     Condition, Cursor, Delivery, DeliveryAddress, DeliveryService, Outcome, PayloadId,
     PublishRequest, Random, Resume, Start, Subscription,
 };
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::DeliveryUnderTest;
@@ -68,6 +69,30 @@ impl<'a> Scene<'a> {
         let id = PayloadId::random(&mut self.random);
         let service = &*self.at.service;
         publish(self.law, self.at, service, id, to, payload).await
+    }
+
+    /// Publishes `count` fresh payloads, ten at a time.
+    pub(super) async fn publish_many(
+        &mut self,
+        to: &DeliveryAddress,
+        count: usize,
+    ) -> Verdict<Vec<Published>> {
+        let mut publishing = JoinSet::new();
+        for _ in 0..10 {
+            let (law, at, to) = (self.law, self.at.clone(), to.clone());
+            let payloads: Vec<_> = (0..count / 10)
+                .map(|_| (PayloadId::random(&mut self.random), self.payload(20)))
+                .collect();
+            publishing.spawn(async move {
+                let mut published = Vec::new();
+                for (id, payload) in payloads {
+                    published.push(publish(law, &at, &*at.service, id, &to, payload).await?);
+                }
+                Ok(published)
+            });
+        }
+        let published: Verdict<Vec<_>> = publishing.join_all().await.into_iter().collect();
+        Ok(published?.into_iter().flatten().collect())
     }
 
     pub(super) async fn publish_all(
@@ -241,12 +266,8 @@ impl Reader<'_> {
     pub(super) async fn read(&mut self, due: &[Published]) -> Verdict<Vec<Delivery>> {
         let mut missing: HashSet<&Bytes> = due.iter().map(|due| &due.payload).collect();
         let mut read = Vec::new();
-        let patience = match self.at.promises_delivery() {
-            true => self.at.arrival,
-            false => self.at.quiet,
-        };
         while !missing.is_empty() {
-            let Some(delivery) = self.next_within(patience).await? else {
+            let Some(delivery) = self.next_within(self.at.due()).await? else {
                 break;
             };
             missing.remove(&delivery.payload);

@@ -92,7 +92,7 @@ pub async fn a_repeated_publish_is_dropped(at: DeliveryUnderTest) -> Verdict {
     }
     let mut count = 0;
     while count < 2 {
-        let Some(delivery) = reader.next_within(at.arrival).await? else {
+        let Some(delivery) = reader.next_within(at.due()).await? else {
             break;
         };
         count += usize::from(delivery.payload == payload);
@@ -100,7 +100,7 @@ pub async fn a_repeated_publish_is_dropped(at: DeliveryUnderTest) -> Verdict {
     count += reader.rest().await?.len();
     ensure!(
         law,
-        count == 2,
+        count == 2 || (count < 2 && !at.promises_delivery()),
         "two publishes, repeated, were delivered {count} times"
     );
     Ok(())

@@ -5,6 +5,7 @@
 mod conversation;
 mod delivery;
 mod discovery;
+mod faulty;
 mod framing;
 mod identity;
 mod initialization;

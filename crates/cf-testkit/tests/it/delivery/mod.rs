@@ -1,4 +1,4 @@
-mod toy;
+pub(crate) mod toy;
 
 use std::sync::Arc;
 use std::time::Duration;
