@@ -305,6 +305,25 @@ async fn the_write_ahead_log_is_bounded() {
     assert!(len("town.db") < 4 << 20, "{}", len("town.db"));
 }
 
+/// Whatever ends the service's thread, nobody waits for ever.
+#[tokio::test]
+async fn a_thread_that_panics_leaves_nobody_waiting() {
+    let directory = TempDir::new().unwrap();
+    let options = LocalOptions {
+        clock: Arc::new(|| panic!("the clock is broken, as the test wants it")),
+        ..LocalOptions::default()
+    };
+    let service = open(&directory.path().join("town.db"), options);
+    let publish = || service.publish(PublishRequest::new(address("a"), "payload"));
+    let outcome = publish().await;
+    assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
+    let outcome = publish().await;
+    assert!(matches!(outcome, Outcome::Unavailable(_)), "{outcome:?}");
+    let mut subscription = subscribe(&service, "a", Start::Earliest).await;
+    let failure = timeout(Duration::from_secs(10), subscription.next()).await;
+    assert_eq!(failure.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
 fn rows(town: &Town, sql: &str) -> u64 {
     let connection = rusqlite::Connection::open(town.directory.path().join("town.db")).unwrap();
     let count: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();

@@ -1,13 +1,15 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cf_core::Start;
+use cf_core::{DeliveryService, PayloadId, PublishRequest, Start};
 use cf_ds::LocalService;
+use cf_testkit::SeededRandom;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::process::{Process, say};
 use super::{LocalOptions, next, open, publish, subscribe};
+use crate::{accepted, address};
 
 const PAYLOADS: usize = 400;
 
@@ -60,6 +62,9 @@ async fn figures() {
         let cost = Process::start("idle", &path, subscriptions).wait();
         println!("{what}: {} µs of CPU in a second", cost[0]);
     }
+    let path = directory.path().join("addresses");
+    let millis = Process::start("addresses", &path, "").wait();
+    println!("{ADDRESSES} addresses are added in {} ms", millis[0]);
     for (what, flight) in [
         ("alone", "1"),
         ("8 in flight", "8"),
@@ -97,6 +102,20 @@ pub(super) async fn idle(path: &Path, subscriptions: &str) {
     tasks.abort_all();
 }
 
+const ADDRESSES: u32 = 100_000;
+
+/// Adds very many addresses, and says how long that took.
+pub(super) async fn addresses(path: &Path) {
+    let service = LocalService::open(path).unwrap();
+    let mut subscription = service.subscribe().await.unwrap();
+    let before = micros_now();
+    for n in 0..ADDRESSES {
+        let added = subscription.add(address(&n.to_string()), Start::Earliest);
+        added.await.unwrap();
+    }
+    say(&((micros_now() - before) / 1000).to_string());
+}
+
 /// Publishes for two seconds, so many at once, and says how many that were.
 pub(super) async fn load(path: &Path, flight: &str) {
     const SECONDS: u64 = 2;
@@ -106,9 +125,12 @@ pub(super) async fn load(path: &Path, flight: &str) {
     for n in 0..flight.parse::<u32>().unwrap() {
         let service = service.clone();
         tasks.spawn(async move {
-            let (to, mut count) = (n.to_string(), 0u64);
+            let seed = u64::from(std::process::id()) << 32 | u64::from(n);
+            let (mut random, mut count) = (SeededRandom::new(seed), 0u64);
             while micros_now() < until {
-                publish(&service, &to, vec![7; 256]).await;
+                let mut request = PublishRequest::new(address(&n.to_string()), vec![7; 256]);
+                request.id = Some(PayloadId::random(&mut random));
+                accepted(service.publish(request).await);
                 count += 1;
             }
             count

@@ -5,6 +5,7 @@ mod chain;
 mod conformance;
 mod connector;
 mod file;
+mod golden;
 mod kill;
 mod latency;
 mod process;

@@ -101,6 +101,7 @@ async fn role() {
         "subscribe" => kill::subscribe_all(&path, &argument).await,
         "receive" => latency::receive(&path).await,
         "idle" => latency::idle(&path, &argument).await,
+        "addresses" => latency::addresses(&path).await,
         "load" => latency::load(&path, &argument).await,
         other => panic!("{other} is no role"),
     }
