@@ -9,6 +9,7 @@ mod resume;
 mod routing;
 mod truth;
 
+use std::any::Any;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -95,6 +96,7 @@ pub struct DeliveryUnderTest {
     reconnect: Option<Reconnect>,
     arrival: Duration,
     quiet: Duration,
+    kept: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
 impl DeliveryUnderTest {
@@ -111,6 +113,7 @@ impl DeliveryUnderTest {
             reconnect: None,
             arrival: Self::ARRIVAL,
             quiet: Self::QUIET,
+            kept: Vec::new(),
         }
     }
 
@@ -125,6 +128,13 @@ impl DeliveryUnderTest {
     #[must_use]
     pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
         self.reconnect = Some(reconnect);
+        self
+    }
+
+    /// Keeps something until the test is over: a folder, a server's process.
+    #[must_use]
+    pub fn keeping(mut self, kept: impl Any + Send + Sync) -> Self {
+        self.kept.push(Arc::new(kept));
         self
     }
 
