@@ -87,7 +87,7 @@ pub enum Error {
         /// SQLite's extended result code.
         code: i32,
     },
-    /// `Unavailable`: the service's thread could not be started, or is gone.
+    /// `Other`: the service's thread could not be started, or is gone.
     #[error("the service's thread is not there; open the service again")]
     NoThread,
     /// `Unavailable`: the system gives no random bytes.
@@ -106,12 +106,12 @@ impl From<Error> for cf_core::Error {
             | Error::UnknownFile
             | Error::Busy
             | Error::Disk { .. }
-            | Error::NoThread
             | Error::NoRandom => ErrorKind::Unavailable,
             Error::Directory(_)
             | Error::CannotOpen
             | Error::ReadOnly
             | Error::Full
+            | Error::NoThread
             | Error::Sqlite { .. } => ErrorKind::Other,
         };
         Self::from_source(kind, error)

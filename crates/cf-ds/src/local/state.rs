@@ -39,7 +39,8 @@ impl State {
 
     pub(super) fn subscribe(&mut self, wake: Arc<Notify>) -> u64 {
         self.subscribed += 1;
-        let subscriber = Subscriber::new(wake, self.trouble.0);
+        let told = self.trouble.0 - u64::from(self.trouble.1.is_some());
+        let subscriber = Subscriber::new(wake, told);
         self.subscribers.insert(self.subscribed, subscriber);
         self.subscribed
     }
@@ -148,6 +149,8 @@ impl State {
             return (Some(Ok(delivery)), reader.is_due_to_look());
         }
         match self.trouble {
+            // Nothing will come any more, however often it is asked.
+            (_, Some(error @ Error::NoThread)) => (Some(Err(error)), false),
             (number, Some(error)) if reader.told < number => {
                 reader.told = number;
                 (Some(Err(error)), false)
