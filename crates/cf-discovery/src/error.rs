@@ -1,13 +1,16 @@
-use cf_core::ErrorKind;
+use cf_core::{ErrorKind, Locator};
 
 /// What goes wrong in a discovery protocol of this crate, and whose fault it is.
 /// The sentences are for the person who pasted the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// `Malformed`: the text is not a link at all.
     #[error("this is not an introduction link: one starts with cfintro_1_")]
     NotALink,
+    /// `Malformed`: the text is not a short link at all.
+    #[error("this is not a short link: one starts with cfshort_1_")]
+    NotAShortLink,
     /// `Unsupported`: the link is of a later version.
     #[error("this link is of version {version}, which needs a newer client")]
     NewerVersion {
@@ -66,15 +69,50 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
+    /// `Rejected`: the bundles are too long for the service.
+    #[error("the bundles give a payload of {len} bytes, and the service takes at most {max}")]
+    TooLargeForService {
+        /// The length that the payload would have, in bytes.
+        len: usize,
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// `Unsupported`: no service keeps what is published for who comes later.
+    #[error("a short link needs a delivery service that retains payloads; make a full link")]
+    NoRetention,
+    /// `Unsupported`: the link is on a service that this client does not have.
+    #[error(
+        "the link is on {locator}, which this client is not connected to; connect to it if you \
+         trust whoever gave you the link"
+    )]
+    UnknownService {
+        /// The service.
+        locator: Locator,
+    },
+    /// `Unavailable`: the service has nothing of the owner's.
+    #[error(
+        "nothing lies where the link points to; its owner has to come online to put it there again"
+    )]
+    NothingThere,
+    /// `Rejected`: what lies there is older than what was seen before.
+    #[error("what lies where the link points to is older than before: somebody withholds the rest")]
+    Outdated,
 }
 
 impl From<Error> for cf_core::Error {
     fn from(error: Error) -> Self {
         let kind = match error {
-            Error::NewerVersion { .. } => ErrorKind::Unsupported,
-            Error::Expired | Error::TooLarge { .. } => ErrorKind::Rejected,
+            Error::NewerVersion { .. } | Error::NoRetention | Error::UnknownService { .. } => {
+                ErrorKind::Unsupported
+            }
+            Error::Expired
+            | Error::TooLarge { .. }
+            | Error::TooLargeForService { .. }
+            | Error::Outdated => ErrorKind::Rejected,
+            Error::NothingThere => ErrorKind::Unavailable,
             Error::AlreadyExpired => ErrorKind::Misuse,
             Error::NotALink
+            | Error::NotAShortLink
             | Error::TooLong { .. }
             | Error::Character { .. }
             | Error::Truncated { .. }

@@ -4,9 +4,12 @@
 //! | id | protocol | needs |
 //! |---|---|---|
 //! | `/cf/discovery/link/1` | [`Link`]: the bundles themselves as text | nothing |
+//! | `/cf/discovery/short-link/1` | [`ShortLink`]: a text that says where they lie | a service that retains |
 
 mod error;
 mod link;
+mod short_link;
 
 pub use error::Error;
 pub use link::Link;
+pub use short_link::ShortLink;

@@ -9,12 +9,12 @@ use crate::Error;
 mod wire;
 
 /// What a link carries.
-pub(super) struct Content {
-    pub(super) bundles: BundleSet,
-    pub(super) expires_at: Timestamp,
+pub(crate) struct Content {
+    pub(crate) bundles: BundleSet,
+    pub(crate) expires_at: Timestamp,
 }
 
-pub(super) fn encode(content: &Content) -> Vec<u8> {
+pub(crate) fn encode(content: &Content) -> Vec<u8> {
     let bundles = content.bundles.iter().map(|(id, bundle)| wire::Bundle {
         protocol: id.to_string(),
         bundle: bundle.clone(),
@@ -27,7 +27,7 @@ pub(super) fn encode(content: &Content) -> Vec<u8> {
 }
 
 /// Reads a content; the bundles share its memory.
-pub(super) fn decode(bytes: Bytes) -> Result<Content, Error> {
+pub(crate) fn decode(bytes: Bytes) -> Result<Content, Error> {
     let content = wire::Content::decode(bytes.clone()).map_err(|_| Error::Content)?;
     if content.encode_to_vec() != bytes {
         return Err(Error::Content);

@@ -1,6 +1,6 @@
 //! `/cf/discovery/link/1`; its specification is `docs/spec/discovery-link-1.md`.
 
-mod content;
+pub(crate) mod content;
 mod text;
 
 use cf_core::{

@@ -5,6 +5,7 @@
 mod conformance;
 mod hostile;
 mod link;
+mod short_link;
 mod vectors;
 
 /// The generated messages, for contents that the crate would not write.
@@ -40,7 +41,7 @@ fn resolve(text: &str, now: u64) -> Result<BundleSet, (ErrorKind, Error)> {
         }
         Err(error) => {
             let own = error.source().unwrap().downcast_ref::<Error>().unwrap();
-            Err((error.kind(), *own))
+            Err((error.kind(), own.clone()))
         }
     }
 }

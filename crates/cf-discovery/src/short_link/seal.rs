@@ -1,0 +1,113 @@
+//! Where a publication lies, and how it is sealed there.
+//!
+//! ```text
+//! address = HKDF(secret; "… address"), 32 bytes
+//! payload = salt 32 ‖ AES-256-GCM(key; nonce; padded; address)
+//! key 32 ‖ nonce 12 = HKDF(salt; secret; "… seal")
+//! padded = length 4 ‖ publication ‖ zeros, as long as Padmé says
+//! ```
+
+use aes_gcm::Aes256Gcm;
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use bytes::Bytes;
+use cf_core::padding::padded_len;
+use cf_core::{DeliveryAddress, ParticipantId};
+use hkdf::Hkdf;
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::Error;
+
+const DRAW: &[u8] = b"/cf/discovery/short-link/1 secret";
+const SALT: &[u8] = b"/cf/discovery/short-link/1 salt";
+const ADDRESS: &[u8] = b"/cf/discovery/short-link/1 address";
+const SEAL: &[u8] = b"/cf/discovery/short-link/1 seal";
+const SALT_LEN: usize = 32;
+const SEAL_LEN: usize = 16;
+
+/// What a link's holders have and nobody else.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(super) struct LinkSecret([u8; 16]);
+
+impl LinkSecret {
+    pub(super) fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// A new one, from fresh random bytes.
+    pub(super) fn draw(seed: &[u8; 32]) -> Self {
+        Self(expand(None, seed, DRAW))
+    }
+
+    pub(super) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn address(&self) -> DeliveryAddress {
+        let address: [u8; 32] = expand(None, &self.0, ADDRESS);
+        DeliveryAddress::new(address.to_vec()).expect("an address may have 32 bytes")
+    }
+
+    /// Seals a publication anew: `seed` is fresh each time.
+    pub(super) fn seal(
+        &self,
+        seed: &[u8; 32],
+        publication: &[u8],
+        max_payload_len: usize,
+    ) -> Result<Bytes, Error> {
+        let padded = padded_len(4 + publication.len());
+        let len = SALT_LEN + padded + SEAL_LEN;
+        if len > max_payload_len {
+            let max = max_payload_len;
+            return Err(Error::TooLargeForService { len, max });
+        }
+        let mut text = Vec::with_capacity(padded + SEAL_LEN);
+        let length = u32::try_from(publication.len()).expect("sixteen bundles are below 4 GiB");
+        text.extend_from_slice(&length.to_be_bytes());
+        text.extend_from_slice(publication);
+        text.resize(padded, 0);
+        let salt: [u8; SALT_LEN] = expand(None, seed, SALT);
+        let (cipher, nonce) = self.cipher(&salt);
+        cipher
+            .encrypt_in_place(&nonce.into(), self.address().as_bytes(), &mut text)
+            .expect("a publication is below 64 GiB");
+        Ok([&salt[..], &text].concat().into())
+    }
+
+    /// Opens what [`seal`](Self::seal) made; `None` for anything else.
+    pub(super) fn open(&self, payload: &[u8]) -> Option<Bytes> {
+        let (salt, sealed) = payload.split_first_chunk::<SALT_LEN>()?;
+        let (cipher, nonce) = self.cipher(salt);
+        let mut text = sealed.to_vec();
+        cipher
+            .decrypt_in_place(&nonce.into(), self.address().as_bytes(), &mut text)
+            .ok()?;
+        let (length, rest) = text.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (publication, zeros) = rest.split_at_checked(length)?;
+        let is_padding =
+            zeros.iter().all(|byte| *byte == 0) && text.len() == padded_len(4 + length);
+        is_padding.then(|| Bytes::copy_from_slice(publication))
+    }
+
+    fn cipher(&self, salt: &[u8; SALT_LEN]) -> (Aes256Gcm, [u8; 12]) {
+        let out: Zeroizing<[u8; 44]> = Zeroizing::new(expand(Some(salt), &self.0, SEAL));
+        let (key, nonce) = out.split_at(32);
+        let cipher = Aes256Gcm::new_from_slice(key).expect("a key takes 32 bytes");
+        (cipher, nonce.try_into().expect("12 bytes remain"))
+    }
+}
+
+/// The start of the hash by which a link names its owner.
+pub(super) fn owner_hash(owner: &ParticipantId) -> [u8; 16] {
+    let hash = Sha256::digest(owner.as_bytes());
+    std::array::from_fn(|index| hash[index])
+}
+
+fn expand<const N: usize>(salt: Option<&[u8]>, secret: &[u8], label: &[u8]) -> [u8; N] {
+    let mut out = [0; N];
+    Hkdf::<Sha256>::new(salt, secret)
+        .expand(label, &mut out)
+        .expect("every output here is shorter than 255 hashes");
+    out
+}
