@@ -115,15 +115,17 @@ impl Queue {
         }
     }
 
-    /// Takes no more, and lets go of what waits: nobody awaits it any more, or it
-    /// gets an unknown outcome.
+    /// Takes no more, and refuses what waits: it was not tried.
     pub(super) fn stop(&self) {
         let mut waiting = self.waiting.lock();
         waiting.stopping = true;
-        waiting.pending.clear();
+        let untried = std::mem::take(&mut waiting.pending);
         drop(waiting);
         self.room.close();
         self.arrived.notify_all();
+        for pending in untried {
+            pending.answer(Outcome::Unavailable(Error::NoThread.into()));
+        }
     }
 }
 

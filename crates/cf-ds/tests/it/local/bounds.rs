@@ -38,7 +38,7 @@ fn town(options: LocalOptions) -> Town {
 async fn retained(service: &LocalService, at: &str) -> Vec<u8> {
     let mut subscription = subscribe(service, at, Start::Earliest).await;
     let mut read = Vec::new();
-    while let Ok(delivery) = timeout(Duration::from_millis(100), subscription.next()).await {
+    while let Ok(delivery) = timeout(Duration::from_millis(500), subscription.next()).await {
         read.push(delivery.unwrap().payload[0]);
     }
     read

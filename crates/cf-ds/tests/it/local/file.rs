@@ -24,7 +24,7 @@ async fn make(path: &Path) {
 
 fn options() -> LocalOptions {
     LocalOptions {
-        busy_timeout: Duration::from_millis(100),
+        busy_timeout: Duration::from_secs(2),
         ..LocalOptions::default()
     }
 }
@@ -287,8 +287,13 @@ async fn a_file_deleted_in_use_is_made_again() {
 #[tokio::test]
 async fn a_locked_file_is_unavailable_for_a_while() {
     let (_directory, path) = place();
-    let service = open(&path, options());
-    publish(&service, "a", "first").await;
+    let patient = open(&path, LocalOptions::default());
+    let hasty = LocalOptions {
+        busy_timeout: Duration::from_millis(100),
+        ..LocalOptions::default()
+    };
+    let service = open(&path, hasty);
+    publish(&patient, "a", "first").await;
     let holder = Connection::open(&path).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let outcome = service
@@ -300,7 +305,7 @@ async fn a_locked_file_is_unavailable_for_a_while() {
     assert!(failure.is_retryable());
     let mut subscription = subscribe(&service, "a", Start::Earliest).await;
     assert_eq!(next(&mut *subscription).await.payload, "first");
-    let waiting = service.publish(PublishRequest::new(address("a"), "in time"));
+    let waiting = patient.publish(PublishRequest::new(address("a"), "in time"));
     let (outcome, ()) = tokio::join!(waiting, async {
         sleep(Duration::from_millis(30)).await;
         holder.execute_batch("ROLLBACK").unwrap();

@@ -29,7 +29,7 @@ pub(crate) fn subject() -> Subject {
             let name = count.fetch_add(1, Ordering::Relaxed).to_string();
             Arc::new(LocalService::open(directory.path().join(name)).unwrap())
         }),
-        quiet: Duration::from_millis(200),
+        quiet: Duration::from_millis(500),
     }
 }
 
