@@ -9,6 +9,11 @@ pub enum Error {
         "the payload is not an envelope of a 16-byte tag and a body, in the one encoding it has"
     )]
     NotAnEnvelope,
+    /// `Malformed`: the payload is not what the strategy encodes.
+    #[error(
+        "the payload is not a WapEnvelope of hint, salt, tag and body, in the one encoding it has"
+    )]
+    NotAWapEnvelope,
     /// `Rejected`: the body does not fit the payload.
     #[error("a body takes at most {max} bytes here, this one has {len}")]
     BodyTooLong {
@@ -28,7 +33,7 @@ pub enum Error {
 impl From<Error> for cf_core::Error {
     fn from(error: Error) -> Self {
         let kind = match error {
-            Error::NotAnEnvelope => ErrorKind::Malformed,
+            Error::NotAnEnvelope | Error::NotAWapEnvelope => ErrorKind::Malformed,
             Error::BodyTooLong { .. } | Error::EmptyBody | Error::TagTaken => ErrorKind::Rejected,
         };
         Self::from_source(kind, error)

@@ -1,5 +1,6 @@
 //! The laws of [`cf_core::FramingStrategy`].
 
-use cf_framing::Tagged;
+use cf_framing::{Tagged, Wap};
 
 cf_testkit::framing_tests!(tagged, || Tagged);
+cf_testkit::framing_tests!(wap, || Wap);

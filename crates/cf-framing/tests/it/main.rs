@@ -1,11 +1,12 @@
-//! `/cf/framing/tagged/1` against its laws, an independent decoder and the
-//! vectors of its specification.
+//! The framing strategies against their laws, an independent decoder and the
+//! vectors of their specifications.
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
 mod envelope;
 mod router;
 mod vectors;
+mod wap;
 
 /// The generated message. The crate reads and writes the envelope by hand, to
 /// share the body's memory; here the protobuf library is the judge.

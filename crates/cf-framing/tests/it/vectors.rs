@@ -13,18 +13,18 @@ fn vectors() -> Value {
     .unwrap()
 }
 
-fn hex(value: &Value) -> Bytes {
+pub(crate) fn hex(value: &Value) -> Bytes {
     HEXLOWER
         .decode(value.as_str().unwrap().as_bytes())
         .unwrap()
         .into()
 }
 
-fn number(value: &Value) -> usize {
+pub(crate) fn number(value: &Value) -> usize {
     value.as_u64().unwrap() as usize
 }
 
-fn each<'a>(vectors: &'a Value, of: &str) -> impl Iterator<Item = &'a Value> {
+pub(crate) fn each<'a>(vectors: &'a Value, of: &str) -> impl Iterator<Item = &'a Value> {
     let list = vectors[of].as_array().unwrap();
     assert!(!list.is_empty());
     list.iter()
