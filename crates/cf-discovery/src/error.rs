@@ -97,22 +97,37 @@ pub enum Error {
     /// `Rejected`: what lies there is older than what was seen before.
     #[error("what lies where the link points to is older than before: somebody withholds the rest")]
     Outdated,
+    /// `Malformed`: the text is not a name of a static table.
+    #[error("a name in a table is static: and 1 to 64 letters, digits, . _ and -")]
+    NotAName,
+    /// `Unsupported`: a client without a name only looks others up.
+    #[error("this client has no name in the table; give it one to be found there")]
+    NoName,
+    /// `Rejected`: the table holds as many names as it can.
+    #[error("the table holds {max} names, and takes no more")]
+    TooManyNames {
+        /// The limit.
+        max: usize,
+    },
 }
 
 impl From<Error> for cf_core::Error {
     fn from(error: Error) -> Self {
         let kind = match error {
-            Error::NewerVersion { .. } | Error::NoRetention | Error::UnknownService { .. } => {
-                ErrorKind::Unsupported
-            }
+            Error::NewerVersion { .. }
+            | Error::NoRetention
+            | Error::UnknownService { .. }
+            | Error::NoName => ErrorKind::Unsupported,
             Error::Expired
             | Error::TooLarge { .. }
             | Error::TooLargeForService { .. }
-            | Error::Outdated => ErrorKind::Rejected,
+            | Error::Outdated
+            | Error::TooManyNames { .. } => ErrorKind::Rejected,
             Error::NothingThere => ErrorKind::Unavailable,
             Error::AlreadyExpired => ErrorKind::Misuse,
             Error::NotALink
             | Error::NotAShortLink
+            | Error::NotAName
             | Error::TooLong { .. }
             | Error::Character { .. }
             | Error::Truncated { .. }

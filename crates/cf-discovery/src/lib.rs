@@ -5,11 +5,14 @@
 //! |---|---|---|
 //! | `/cf/discovery/link/1` | [`Link`]: the bundles themselves as text | nothing |
 //! | `/cf/discovery/short-link/1` | [`ShortLink`]: a text that says where they lie | a service that retains |
+//! | `/cf/discovery/static/1` | [`StaticTable`]: names that are known beforehand | nothing |
 
 mod error;
 mod link;
 mod short_link;
+mod static_table;
 
 pub use error::Error;
 pub use link::Link;
 pub use short_link::ShortLink;
+pub use static_table::StaticTable;

@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cf_core::{DeliveryAddress, DeliveryService, DiscoveryProtocol, PublishRequest};
-use cf_discovery::{Link, ShortLink};
+use cf_discovery::{Link, ShortLink, StaticTable};
 use cf_ds::MemoryService;
 use cf_identity::SoftwareIdentity;
 use cf_testkit::{DiscoveryUnderTest, SeededRandom};
 
 cf_testkit::discovery_tests!(link, || Link);
 cf_testkit::discovery_tests!(short_link, short_links);
+cf_testkit::discovery_tests!(static_table, || {
+    let saro = StaticTable::new();
+    let raya = saro.named("raya").unwrap();
+    DiscoveryUnderTest::new(Arc::new(raya), Arc::new(saro))
+});
 
 /// Two clients on one service, and a link whose place is full of rubbish.
 async fn short_links() -> DiscoveryUnderTest {

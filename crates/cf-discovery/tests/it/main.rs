@@ -6,6 +6,7 @@ mod conformance;
 mod hostile;
 mod link;
 mod short_link;
+mod static_table;
 mod vectors;
 
 /// The generated messages, for contents that the crate would not write.
