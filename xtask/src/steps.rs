@@ -1,5 +1,6 @@
 //! `cargo xtask test` and `cargo xtask ci`: cargo's own commands, in order.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -13,8 +14,30 @@ type Step = fn() -> Result;
 /// # Errors
 /// Says what to do if a test fails; cargo has said which.
 pub(crate) fn test() -> Result {
-    cargo(&["test", "--workspace", "--locked"], &[])
-        .map_err(|_| "a test failed: its name and output are above".into())
+    let failed = |_| "a test failed: its name and output are above";
+    cargo(&["test", "--workspace", "--locked"], &[]).map_err(failed)?;
+    for example in examples()? {
+        let manifest = example.join("Cargo.toml");
+        let manifest = manifest.to_string_lossy();
+        let args = ["test", "--locked", "--manifest-path", &manifest];
+        let target = root().join("target");
+        let env = [("CARGO_TARGET_DIR", &*target.to_string_lossy())];
+        cargo(&args, &env).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The crates outside of the workspace, as a stranger would write them.
+fn examples() -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root().join("docs/examples"))? {
+        let folder = entry?.path();
+        if folder.join("Cargo.toml").exists() {
+            found.push(folder);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Runs everything that has to hold before a change is taken, cheapest first,
