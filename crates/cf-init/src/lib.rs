@@ -63,9 +63,11 @@
 mod crypto;
 mod error;
 mod inbox;
+mod padded;
+mod wire;
 
 pub use error::InitError;
 pub use inbox::{
-    DEFAULT_MAX_INVITES, INBOX, InboxProtocol, MAX_BODY_LEN, MAX_BUNDLE_LEN, MAX_BUNDLES,
-    MAX_RETENTION, MIN_BODY_LEN,
+    DEFAULT_MAX_INVITES, INBOX, InboxProtocol, MAX_BUNDLE_LEN, MAX_BUNDLES, MAX_RETENTION,
 };
+pub use padded::{MAX_BODY_LEN, MIN_BODY_LEN};

@@ -38,9 +38,9 @@ pub struct Bundle {
     #[prost(bytes = "bytes", tag = "9")]
     pub token: ::prost::bytes::Bytes,
     #[prost(message, repeated, tag = "10")]
-    pub points: ::prost::alloc::vec::Vec<DeliveryPoint>,
+    pub points: ::prost::alloc::vec::Vec<super::contact::DeliveryPoint>,
     #[prost(message, repeated, tag = "11")]
-    pub offers: ::prost::alloc::vec::Vec<Offer>,
+    pub offers: ::prost::alloc::vec::Vec<super::contact::Offer>,
     #[prost(string, repeated, tag = "12")]
     pub conversation_protocols: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, tag = "13")]
@@ -57,36 +57,6 @@ pub struct Sender {
     #[prost(message, optional, tag = "2")]
     pub agreement_key: ::core::option::Option<AgreementKey>,
 }
-/// Within the sealed invite.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Invite {
-    /// 16 bytes
-    #[prost(bytes = "bytes", tag = "1")]
-    pub id: ::prost::bytes::Bytes,
-    /// 16 bytes
-    #[prost(bytes = "bytes", tag = "2")]
-    pub conversation: ::prost::bytes::Bytes,
-    #[prost(string, tag = "3")]
-    pub conversation_protocol: ::prost::alloc::string::String,
-    #[prost(string, tag = "4")]
-    pub specification: ::prost::alloc::string::String,
-    #[prost(bytes = "bytes", tag = "5")]
-    pub parameters: ::prost::bytes::Bytes,
-    /// 16 bytes, or empty
-    #[prost(bytes = "bytes", tag = "6")]
-    pub offer: ::prost::bytes::Bytes,
-    #[prost(string, repeated, tag = "7")]
-    pub chosen_from: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    #[prost(message, repeated, tag = "8")]
-    pub points: ::prost::alloc::vec::Vec<DeliveryPoint>,
-    #[prost(message, repeated, tag = "9")]
-    pub offers: ::prost::alloc::vec::Vec<Offer>,
-    /// Unix milliseconds
-    #[prost(uint64, tag = "10")]
-    pub sent_at: u64,
-    #[prost(string, tag = "11")]
-    pub display_name: ::prost::alloc::string::String,
-}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AgreementKey {
     /// X25519
@@ -100,28 +70,4 @@ pub struct AgreementKey {
     pub not_after: u64,
     #[prost(bytes = "bytes", tag = "4")]
     pub certificate: ::prost::bytes::Bytes,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DeliveryPoint {
-    #[prost(string, tag = "1")]
-    pub locator: ::prost::alloc::string::String,
-    #[prost(bytes = "bytes", tag = "2")]
-    pub address: ::prost::bytes::Bytes,
-    #[prost(string, tag = "3")]
-    pub framing: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Offer {
-    #[prost(string, tag = "1")]
-    pub protocol: ::prost::alloc::string::String,
-    /// 16 bytes
-    #[prost(bytes = "bytes", tag = "2")]
-    pub id: ::prost::bytes::Bytes,
-    #[prost(bytes = "bytes", tag = "3")]
-    pub public: ::prost::bytes::Bytes,
-    /// Unix milliseconds
-    #[prost(uint64, tag = "4")]
-    pub expires_at: u64,
-    #[prost(bool, tag = "5")]
-    pub one_time: bool,
 }

@@ -4,10 +4,10 @@ use cf_core::{
 };
 use prost::Message;
 
-use super::wire::{self, Fault};
 use super::{MAX_BUNDLE_LEN, schedule};
 use crate::InitError;
 use crate::crypto::KemKey;
+use crate::wire::{self, Fault};
 
 /// A decoded introduction bundle.
 pub(super) struct Bundle {
@@ -36,7 +36,7 @@ impl Bundle {
         spec: &BundleSpec,
         keys: &BundleKeys,
     ) -> Result<Bytes> {
-        let signed: Bytes = wire::Bundle {
+        let signed: Bytes = wire::inbox::Bundle {
             id: Bytes::copy_from_slice(spec.id.as_bytes()),
             generation: spec.generation,
             scheme: identity.scheme().as_str().to_owned(),
@@ -61,7 +61,7 @@ impl Bundle {
         .encode_to_vec()
         .into();
         let signature = identity.sign(schedule::BUNDLE, &signed)?;
-        let bundle = wire::SignedBundle {
+        let bundle = wire::inbox::SignedBundle {
             bundle: signed,
             signature,
         };
@@ -77,11 +77,11 @@ impl Bundle {
     }
 
     fn from_wire(bytes: &Bytes) -> Result<Self, Fault> {
-        let wire::SignedBundle {
+        let wire::inbox::SignedBundle {
             bundle: signed,
             signature,
         } = wire::decode(bytes)?;
-        let bundle: wire::Bundle = wire::decode(&signed)?;
+        let bundle: wire::inbox::Bundle = wire::decode(&signed)?;
         if KemKey::new(&bundle.kem_key).is_none() {
             return Err("not an ML-KEM-768 key");
         }

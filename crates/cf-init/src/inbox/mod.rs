@@ -6,13 +6,11 @@ mod recipient;
 mod record;
 mod schedule;
 mod sender;
-mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cf_core::padding::BODY_OVERHEAD;
 use cf_core::{
     BundleInfo, ConversationId, Env, Handshake, Identity, Inbox, InitializationProtocol,
     ProtocolId, Result, Timestamp,
@@ -36,12 +34,6 @@ pub const MAX_BUNDLES: usize = 1024;
 
 /// The longest bundle, in bytes.
 pub const MAX_BUNDLE_LEN: usize = 32 * 1024;
-
-/// The length of the shortest body of an invite's frame, in bytes.
-pub const MIN_BODY_LEN: usize = BODY_OVERHEAD + 4096;
-
-/// The length of the longest body of an invite's frame, in bytes.
-pub const MAX_BODY_LEN: usize = BODY_OVERHEAD + 64 * 1024;
 
 /// How far a sender's clock may be ahead.
 const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);

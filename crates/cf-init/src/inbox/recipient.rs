@@ -14,6 +14,7 @@ use super::schedule::{self, Unidentified};
 use super::{CLOCK_SKEW, Limits, MAX_BUNDLE_LEN, MAX_BUNDLES, record};
 use crate::InitError;
 use crate::crypto::{AgreementSecret, KemSecret};
+use crate::padded;
 
 /// All bundles of one client.
 pub(super) struct Recipient {
@@ -262,7 +263,7 @@ impl Inbox for Recipient {
         tag: RoutingTag,
         body: &Bytes,
     ) -> Option<Recognized> {
-        if !invite::is_body_len(body.len()) {
+        if !padded::is_body_len(body.len()) {
             return None;
         }
         let (sealed_head, rest) = body.split_at_checked(SEALED_HEAD_LEN)?;

@@ -1,6 +1,9 @@
 //! What a sender with all the right keys may have sealed.
 
-use cf_core::{DeliveryAddress, DeliveryPoint, Locator, ProtocolId};
+use cf_core::{
+    ConversationId, DeliveryAddress, DeliveryPoint, InviteId, Locator, OfferId, ProtocolId,
+    Timestamp,
+};
 use proptest::prelude::*;
 
 use super::*;
