@@ -13,6 +13,9 @@ pub enum InitError {
     /// The peer's: bytes that were not sealed with the keys that they should be.
     #[error("the invite is not authentic")]
     NotAuthentic,
+    /// The peer's: a bundle that was not sealed with the shared key.
+    #[error("the bundle is not authentic")]
+    BundleNotAuthentic,
     /// The peer's: a key of low order, with which everybody could agree.
     #[error("a key of the peer does not contribute to the result")]
     NotContributory,
@@ -57,6 +60,12 @@ pub enum InitError {
     /// The caller's: an invite that names another conversation.
     #[error("the invite names another conversation than the handshake was started for")]
     OtherConversation,
+    /// The caller's: a shared key of another length.
+    #[error("a shared key has 32 bytes, this one has {len}")]
+    KeyLength {
+        /// The length in bytes.
+        len: usize,
+    },
     /// The store's: a record that this crate did not write.
     #[error("a record is damaged")]
     DamagedRecord,
@@ -69,7 +78,8 @@ impl From<InitError> for Error {
             InitError::OtherScheme | InitError::NewerRecord(_) => ErrorKind::Unsupported,
             InitError::UnusableBundle(_)
             | InitError::UnusableInvite(_)
-            | InitError::OtherConversation => ErrorKind::Misuse,
+            | InitError::OtherConversation
+            | InitError::KeyLength { .. } => ErrorKind::Misuse,
             InitError::DamagedRecord => ErrorKind::Other,
             _ => ErrorKind::Rejected,
         };

@@ -3,6 +3,8 @@
 //!
 //! [`InboxProtocol`] is `/cf/init/inbox/1`: a hybrid post-quantum first contact
 //! (PQXDH) that hides the sender, described in `docs/spec/init-inbox-1.md`.
+//! [`PskProtocol`] is `/cf/init/psk/1`: a key that both have, and nothing else,
+//! described in `docs/spec/init-psk-1.md`.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -64,6 +66,7 @@ mod crypto;
 mod error;
 mod inbox;
 mod padded;
+mod psk;
 mod wire;
 
 pub use error::InitError;
@@ -71,3 +74,4 @@ pub use inbox::{
     DEFAULT_MAX_INVITES, INBOX, InboxProtocol, MAX_BUNDLE_LEN, MAX_BUNDLES, MAX_RETENTION,
 };
 pub use padded::{MAX_BODY_LEN, MIN_BODY_LEN};
+pub use psk::{PSK, PskProtocol};

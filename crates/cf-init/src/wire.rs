@@ -13,6 +13,9 @@ pub(crate) mod contact;
 #[allow(clippy::all, unreachable_pub, missing_docs)]
 #[path = "generated/cf_init_inbox.rs"]
 pub(crate) mod inbox;
+#[allow(clippy::all, unreachable_pub, missing_docs)]
+#[path = "generated/cf_init_psk.rs"]
+pub(crate) mod psk;
 
 /// The most delivery points in a message.
 pub(crate) const MAX_POINTS: usize = 16;

@@ -36,7 +36,7 @@ pub const MAX_BUNDLES: usize = 1024;
 pub const MAX_BUNDLE_LEN: usize = 32 * 1024;
 
 /// How far a sender's clock may be ahead.
-const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 
 /// `/cf/init/inbox/1`: PQXDH with the sender's identity hidden.
 ///

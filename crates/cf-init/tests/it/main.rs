@@ -1,11 +1,12 @@
-//! The inbox initialization from outside: its laws, its rules, hostile bytes,
-//! and the vectors.
+//! The initializations from outside: their laws, their rules, hostile bytes, and
+//! the vectors.
 
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
 mod handshake;
 mod hostile;
+mod psk;
 mod restore;
 mod rules;
 mod vectors;

@@ -11,7 +11,7 @@ use cf_testkit::RecordMap;
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 
-fn hex(value: &Value) -> Vec<u8> {
+pub(crate) fn hex(value: &Value) -> Vec<u8> {
     HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
 }
 
@@ -23,7 +23,7 @@ fn id(value: &Value) -> [u8; 16] {
     hex(value).try_into().unwrap()
 }
 
-fn time(value: &Value) -> Timestamp {
+pub(crate) fn time(value: &Value) -> Timestamp {
     Timestamp(value.as_u64().unwrap())
 }
 
@@ -35,7 +35,7 @@ fn protocol(value: &Value) -> ProtocolId {
     ProtocolId::parse(value.as_str().unwrap()).unwrap()
 }
 
-fn point(value: &Value) -> DeliveryPoint {
+pub(crate) fn point(value: &Value) -> DeliveryPoint {
     DeliveryPoint {
         locator: Locator::parse(value["locator"].as_str().unwrap()).unwrap(),
         address: DeliveryAddress::new(hex(&value["address"])).unwrap(),
@@ -53,7 +53,7 @@ fn offer(value: &Value) -> Offer {
     }
 }
 
-fn spec(value: &Value) -> BundleSpec {
+pub(crate) fn spec(value: &Value) -> BundleSpec {
     BundleSpec {
         id: BundleId(id(&value["id"])),
         points: list(&value["points"], point),
@@ -66,7 +66,7 @@ fn spec(value: &Value) -> BundleSpec {
     }
 }
 
-fn invite(value: &Value) -> Invite {
+pub(crate) fn invite(value: &Value) -> Invite {
     Invite {
         id: InviteId(id(&value["id"])),
         conversation: ConversationId(id(&value["conversation"])),
@@ -86,7 +86,7 @@ fn invite(value: &Value) -> Invite {
 }
 
 /// Gives out what a vector says was drawn.
-struct Drawn(VecDeque<u8>);
+pub(crate) struct Drawn(VecDeque<u8>);
 
 impl Random for Drawn {
     fn fill(&mut self, bytes: &mut [u8]) {
@@ -99,7 +99,7 @@ impl Random for Drawn {
     }
 }
 
-fn drawn(keys: &Value, names: &[&str]) -> Drawn {
+pub(crate) fn drawn(keys: &Value, names: &[&str]) -> Drawn {
     Drawn(names.iter().flat_map(|name| hex(&keys[name])).collect())
 }
 
@@ -107,7 +107,7 @@ fn identity(seed: &Value) -> Arc<dyn Identity> {
     Arc::new(SoftwareIdentity::from_seed(Secret::new(hex(seed))).unwrap())
 }
 
-fn drain(inbox: &mut dyn Inbox, records: &mut RecordMap) {
+pub(crate) fn drain(inbox: &mut dyn Inbox, records: &mut RecordMap) {
     while let Some(output) = inbox.poll_output() {
         if let InboxOutput::Record(change) = output {
             records.apply(change);
