@@ -281,14 +281,19 @@ impl Reader<'_> {
     }
 
     fn missing(&self, missing: &HashSet<&Bytes>, due: usize, read: &[Delivery]) -> Violation {
-        let lens: Vec<_> = missing.iter().map(|payload| payload.len()).collect();
-        let found = format!(
-            "{} of {due} accepted payloads did not come within {:?} (their lengths: {lens:?}); \
-             what came: {read:?}",
-            lens.len(),
+        let lens = |payloads: &mut dyn Iterator<Item = usize>| {
+            let mut lens: Vec<_> = payloads.take(20).collect();
+            lens.sort_unstable();
+            lens
+        };
+        let missed = lens(&mut missing.iter().map(|payload| payload.len()));
+        let came = lens(&mut read.iter().map(|delivery| delivery.payload.len()));
+        self.law.broken(format!(
+            "{} of {due} accepted payloads did not come within {:?}: of {missed:?} bytes; of those \
+             that came, some have {came:?} bytes",
+            missing.len(),
             self.at.arrival,
-        );
-        self.law.broken(found)
+        ))
     }
 }
 

@@ -157,16 +157,10 @@ pub async fn a_dropped_subscription_is_over_and_harms_nobody(at: DeliveryUnderTe
     let mut later = scene.reader_at(&address, cf_core::Start::Latest).await?;
     published = scene.publish_all(&address, 3).await?;
     for delivery in later.read(&published).await? {
-        let found = &delivery.payload;
         ensure!(
             law,
             delivery.address == address,
             "another address's payload came"
-        );
-        ensure!(
-            law,
-            found.len() >= 8,
-            "a payload came that nobody published"
         );
     }
     reader.read(&published).await?;
