@@ -8,7 +8,7 @@ use super::ConversationUnderTest;
 use super::law::{EXCHANGE, ONCE, ORDER, RELIABLE, STATES};
 use super::pair::{Pair, Weather};
 use crate::law::ensure;
-use crate::{Law, Verdict};
+use crate::{Faults, Law, Verdict};
 
 /// Over a good link everything arrives as it was sent, with its id and author,
 /// routed by single-use and by standing tags.
@@ -113,7 +113,10 @@ fn replay(pair: &mut Pair<'_>) -> Verdict {
 pub fn a_state_is_never_better_than_the_truth(at: ConversationUnderTest) -> Verdict {
     let law = &STATES;
     let severe = Weather {
-        loss: 60,
+        network: Faults {
+            loss: 60,
+            ..Weather::BAD.network
+        },
         ..Weather::BAD
     };
     for (seed, weather) in [

@@ -42,7 +42,7 @@ pub(super) fn pair<'a>(
         Box::new(Nobody),
         random.clone(),
     );
-    let mut pair = Pair::of(law, at, [saro, nobody], Weather::GOOD, random);
+    let mut pair = Pair::of(law, at, [saro, nobody], random);
     let mut invited = parameters;
     if starts_alone && invited.is_empty() {
         let candidate = Input::Candidate(parts.peer(false));
@@ -68,7 +68,7 @@ pub(super) fn pair<'a>(
         pair.publish(side)?;
     }
     pair.run_for(Duration::from_secs(60))?;
-    pair.weather = weather;
+    pair.change(weather);
     Ok(pair)
 }
 

@@ -11,34 +11,37 @@ use cf_core::{
 
 use super::side::Side;
 use super::{ConversationUnderTest, establish};
-use crate::{Law, SeededRandom, Verdict};
+use crate::{Fates, Faults, Law, SeededRandom, Verdict};
 
 /// How many tags a driver lets an instance derive for one frame.
 const BUDGET: u32 = 4096;
 
-/// How bad a link is; each fault in percent of payloads.
+/// How bad a link is, and the processes at its ends.
 #[derive(Clone, Copy)]
 pub(super) struct Weather {
-    pub(super) loss: u64,
-    pub(super) repetition: u64,
-    /// A restart of one side, after anything that happens.
+    pub(super) network: Faults,
+    /// In how many of 100 cases one side restarts after something happened.
     pub(super) restart: u64,
-    /// The longest way of a payload, in milliseconds.
-    pub(super) delay: u64,
 }
 
 impl Weather {
     pub(super) const GOOD: Self = Self {
-        loss: 0,
-        repetition: 0,
+        network: Faults {
+            delay: Duration::from_millis(1),
+            ..Faults::NONE
+        },
         restart: 0,
-        delay: 1,
     };
     pub(super) const BAD: Self = Self {
-        loss: 30,
-        repetition: 15,
+        network: Faults {
+            loss: 30,
+            repetition: 15,
+            reordering: 100,
+            lost_answers: 30,
+            delay: Duration::from_secs(5),
+            ..Faults::NONE
+        },
         restart: 3,
-        delay: 5_000,
     };
 }
 
@@ -48,7 +51,9 @@ pub(super) struct Pair<'a> {
     pub(super) at: &'a ConversationUnderTest,
     pub(super) sides: [Side; 2],
     pub(super) now: Timestamp,
-    pub(super) weather: Weather,
+    /// In how many of 100 cases one side restarts after something happened.
+    restart: u64,
+    fates: Fates,
     pub(super) random: SeededRandom,
     /// Everything that was told, in the order of telling.
     pub(super) told: Vec<(usize, ConversationEvent)>,
@@ -68,6 +73,8 @@ pub(super) struct Pair<'a> {
     log: BTreeMap<DeliveryPoint, Vec<(Frame, Timestamp)>>,
     /// How far each side was sent what is logged.
     read: BTreeMap<(usize, DeliveryPoint), usize>,
+    /// When the last frame arrives that keeps its place.
+    last: BTreeMap<(usize, DeliveryPoint), Timestamp>,
     wire: BTreeMap<(Timestamp, u64), (usize, Incoming, RoutingTag)>,
     order: u64,
     count: u64,
@@ -88,7 +95,6 @@ impl<'a> Pair<'a> {
         law: &'static Law,
         at: &'a ConversationUnderTest,
         sides: [Side; 2],
-        weather: Weather,
         random: SeededRandom,
     ) -> Self {
         Self {
@@ -96,7 +102,8 @@ impl<'a> Pair<'a> {
             at,
             sides,
             now: super::NOW,
-            weather,
+            restart: 0,
+            fates: Fates::new(Weather::GOOD.network, 0),
             random,
             told: Vec::new(),
             sent: [Vec::new(), Vec::new()],
@@ -107,10 +114,22 @@ impl<'a> Pair<'a> {
             by_standing: false,
             log: BTreeMap::new(),
             read: BTreeMap::new(),
+            last: BTreeMap::new(),
             wire: BTreeMap::new(),
             order: 0,
             count: 0,
         }
+    }
+
+    /// From now on the link is as bad as this. Where the protocol needs order, it
+    /// only repeats, delays and loses answers.
+    pub(super) fn change(&mut self, weather: Weather) {
+        let mut network = weather.network;
+        if self.at.protocol.properties().needs_conditional_publish {
+            (network.loss, network.reordering) = (0, 0);
+        }
+        self.fates = Fates::new(network, self.random.below(u64::MAX));
+        self.restart = weather.restart;
     }
 
     /// Which sides may send.
@@ -220,7 +239,7 @@ impl<'a> Pair<'a> {
             return Outcome::Conflict { current };
         }
         log.push((publish.frame.clone(), self.now));
-        let lost = publish.condition.is_some() && self.random.chance(self.weather.loss);
+        let lost = publish.condition.is_some() && self.fates.loses_answer();
         match lost {
             true => Outcome::Unknown(Error::unavailable("the answer was lost")),
             false => Outcome::Accepted {
@@ -239,22 +258,19 @@ impl<'a> Pair<'a> {
             let first = *read;
             *read += log.len();
             for (index, (frame, _)) in log.iter().enumerate() {
-                if self.random.chance(self.weather.loss) && !is_ordered {
-                    continue;
-                }
-                let copies = 1 + u64::from(self.random.chance(self.weather.repetition));
-                for _ in 0..copies {
-                    let delay = match is_ordered {
-                        true => self.weather.delay,
-                        false => 1 + self.random.below(self.weather.delay),
-                    };
-                    let at = self.now.after(Duration::from_millis(delay));
+                for passage in self.fates.passages() {
+                    let mut at = self.now.after(passage.delay);
+                    if !passage.out_of_order {
+                        let last = self.last.entry((side, point.clone())).or_insert(at);
+                        at = at.max(*last);
+                        *last = at;
+                    }
                     self.order += 1;
                     let incoming = Incoming {
                         point: point.clone(),
                         cursor: is_ordered.then(|| cursor(first + index + 1)),
                         tag: frame.tag,
-                        body: frame.body.clone(),
+                        body: passage.arrived(&frame.body),
                     };
                     self.wire
                         .insert((at, self.order), (side, incoming, frame.standing));
@@ -366,7 +382,7 @@ impl<'a> Pair<'a> {
             self.publish(who)?;
         }
         self.try_parked()?;
-        if self.random.chance(self.weather.restart) {
+        if self.random.chance(self.restart) {
             let who = self.random.below(2) as usize;
             self.restart(who)?;
         }

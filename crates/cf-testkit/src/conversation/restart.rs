@@ -9,7 +9,7 @@ use super::establish::CONVERSATION;
 use super::law::{KEY_STREAM, RESTORED, TAGS};
 use super::pair::{Pair, Weather};
 use crate::law::ensure;
-use crate::{SeededRandom, Verdict};
+use crate::{Faults, SeededRandom, Verdict};
 
 /// A run with restarts of both sides between all that happens tells the same as
 /// one without, and a restored instance asks for what was in force.
@@ -50,7 +50,10 @@ pub fn a_restored_instance_behaves_as_before(at: ConversationUnderTest) -> Verdi
 fn run(at: &ConversationUnderTest, seed: u64, restarts: bool) -> Verdict<Pair<'_>> {
     let law = &RESTORED;
     let weather = Weather {
-        delay: 200,
+        network: Faults {
+            delay: Duration::from_millis(200),
+            ..Faults::NONE
+        },
         ..Weather::GOOD
     };
     let mut pair = Pair::new(law, at, weather, seed)?;
