@@ -21,9 +21,14 @@ async fn main() -> ExitCode {
     tell(global.verbose);
     match commands::run(command, &global).await {
         Ok(()) | Err(Failure::OutputGone) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Failed(error)) => {
-            eprintln!("cf: {error}");
+            eprintln!("cf: {}", show::harmless(&error.to_string()));
             ExitCode::FAILURE
+        }
+        Err(Failure::Usage(message)) => {
+            eprintln!("cf: {message}");
+            ExitCode::from(2)
         }
     }
 }

@@ -38,10 +38,9 @@ impl Place {
         })
     }
 
-    /// The URL to use with a home that has this one of its own.
-    pub(crate) fn service_url(&self, own: Option<&str>) -> String {
-        let named = self.service.as_deref().or(own);
-        named.unwrap_or(DEFAULT_SERVICE).to_owned()
+    /// The URL to use where this one is known.
+    pub(crate) fn service_url(&self, known: Option<&str>) -> String {
+        known.unwrap_or(DEFAULT_SERVICE).to_owned()
     }
 
     pub(crate) async fn connect(&self, url: &str) -> Result<Arc<dyn DeliveryService>> {

@@ -25,7 +25,7 @@ impl Output {
         sentence: impl FnOnce(&Value) -> Option<String>,
     ) -> io::Result<()> {
         match self.json {
-            true => self.line(&value.to_string()),
+            true => self.line(&escaped(&value.to_string())),
             false => sentence(value).map_or(Ok(()), |text| self.line(&text)),
         }
     }
@@ -45,14 +45,40 @@ impl Output {
     }
 }
 
+/// JSON says the same with escapes for what could do something to a terminal: such
+/// characters stand only in its strings.
+fn escaped(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c.is_control() || turns(c) {
+            true => {
+                let mut units = [0; 2];
+                for unit in c.encode_utf16(&mut units) {
+                    shown.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// A field as text that can do nothing to a terminal.
 pub(crate) fn text(value: &Value, field: &str) -> String {
     harmless(value[field].as_str().unwrap_or_default())
 }
 
-/// As [`text`], on one line.
+/// As [`text`], on one line, and nothing in it that can't be seen: for names.
 pub(crate) fn line(value: &Value, field: &str) -> String {
-    text(value, field).replace('\n', " ")
+    let mut shown = String::new();
+    for c in text(value, field).chars() {
+        match c {
+            '\n' => shown.push(' '),
+            '\u{ad}' | '\u{200c}' | '\u{200d}' | '\u{3164}' => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// The start of an id: enough to tell it apart, and for `cf` to find it.
@@ -61,7 +87,7 @@ pub(crate) fn short(value: &Value, field: &str) -> String {
 }
 
 /// Shows controls and changes of direction as escapes, and keeps line breaks.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -78,7 +104,7 @@ fn harmless(text: &str) -> String {
 fn turns(c: char) -> bool {
     matches!(c,
         '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -91,5 +117,9 @@ mod tests {
         let shown = super::text(&value, "text");
         assert_eq!(shown, "a\\u{1b}[2Jb\\u{202e}c\\u{d}\\u{7}\nd é 你");
         assert!(!super::line(&value, "text").contains('\n'));
+        let json = super::escaped(&json!({ "a": "\u{9b}31m\u{e0041}é" }).to_string());
+        assert_eq!(json, "{\"a\":\"\\u009b31m\\udb40\\udc41é\"}");
+        let read: serde_json::Value = serde_json::from_str(&json).expect("it stays JSON");
+        assert_eq!(read["a"], "\u{9b}31m\u{e0041}é");
     }
 }

@@ -57,24 +57,37 @@ impl Home {
             return Err(Error::misuse("a name takes 1 to 128 bytes"));
         }
         make_private(folder)?;
-        let path = store_path(folder);
-        let store = match fs::metadata(&path) {
-            Ok(file) if file.len() > 0 => {
-                let store = open_store(folder, passphrase)?;
-                if store.get(HOME.as_bytes(), SEED.as_bytes())?.is_some() {
-                    let message = format!("there is a home in {} already", folder.display());
-                    return Err(Error::misuse(message));
-                }
-                store
+        let (path, key) = (store_path(folder), key_path(folder));
+        let options = SqliteOptions::default;
+        let store = match (passphrase, key.exists()) {
+            (Some(_), true) => {
+                let message = format!(
+                    "{} has a key file: remove it, or make the home without a passphrase",
+                    folder.display()
+                );
+                return Err(Error::misuse(message));
             }
-            _ => {
-                let unlock = match passphrase {
-                    Some(passphrase) => Unlock::Passphrase(passphrase),
-                    None => Unlock::Key(KeyFile::open(&key_path(folder))?),
-                };
-                SqliteStore::create(&path, &unlock, SqliteOptions::default())?
+            (Some(passphrase), false) => {
+                let unlock = Unlock::Passphrase(passphrase);
+                SqliteStore::open_or_create(&path, &unlock, options())?
+            }
+            // A key file beside it would hide that it needs a passphrase.
+            (None, false) if fs::metadata(&path).is_ok_and(|store| store.len() > 0) => {
+                let message = format!(
+                    "there is a home in {} already, which opens with a passphrase",
+                    folder.display()
+                );
+                return Err(Error::misuse(message));
+            }
+            (None, _) => {
+                let unlock = Unlock::Key(KeyFile::open(&key)?);
+                SqliteStore::open_or_create(&path, &unlock, options())?
             }
         };
+        if store.get(HOME.as_bytes(), SEED.as_bytes())?.is_some() {
+            let message = format!("there is a home in {} already", folder.display());
+            return Err(Error::misuse(message));
+        }
         let mut seed = vec![0; SEED_LEN];
         SystemRandom::default().fill(&mut seed);
         let mut batch = Batch::default();

@@ -1,11 +1,14 @@
 use std::io::Read;
 
-use cf::core::Error;
-use serde_json::Value;
+use cf::core::{Error, ErrorKind};
+use serde_json::{Value, json};
 
-use super::{Outcome, only};
+use super::{Failure, Outcome, only};
 use crate::home::{Call, Session};
 use crate::show::{self, Output};
+
+/// How much of an id has to be given: nobody is accepted by an empty variable.
+const MIN_ID_LEN: usize = 6;
 
 pub(super) async fn link(
     session: &mut Session,
@@ -86,17 +89,24 @@ pub(super) async fn decline(session: &mut Session, id: &str, out: &mut Output) -
     let request = find(session, id).await?;
     let id = request["request"].as_str().unwrap_or_default().to_owned();
     let before = session.renewals();
-    match session.call(Call::Decline { id }).await {
-        Ok(declined) => out.object(&only(declined)?, |_| Some("Declined.".to_owned()))?,
+    let declined = match session.call(Call::Decline { id: id.clone() }).await {
         // The owner was gone after it had declined.
-        Err(_) if session.renewals() > before => {}
-        Err(error) => return Err(error.into()),
-    }
+        Err(error) if error.kind() == ErrorKind::Misuse && session.renewals() > before => {
+            json!({ "request": id, "declined": true })
+        }
+        declined => only(declined?)?,
+    };
+    out.object(&declined, |_| Some("Declined.".to_owned()))?;
     Ok(())
 }
 
 /// The request of an id, or of as much of it as is needed.
 async fn find(session: &mut Session, id: &str) -> Outcome<Value> {
+    if id.len() < MIN_ID_LEN {
+        let message =
+            format!("give at least {MIN_ID_LEN} characters of the request's id: see `cf requests`");
+        return Err(Failure::Usage(message));
+    }
     let requests = session.call(Call::Requests).await?;
     let starts = |request: &&Value| {
         request["request"]

@@ -7,6 +7,7 @@ mod send;
 mod status;
 
 use std::io;
+use std::time::Duration;
 
 use cf::core::{Error, ErrorKind, Result};
 
@@ -16,9 +17,16 @@ use crate::home::Session;
 use crate::place::Place;
 use crate::show::Output;
 
+/// How long a command waits at its end for what is not published yet.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Why a command did not do what it should.
 pub(crate) enum Failure {
     Failed(Error),
+    /// Used wrongly, in a way that the arguments' parser does not see.
+    Usage(String),
+    /// It said itself what failed.
+    Told,
     /// Nobody reads what it prints: no reason to complain.
     OutputGone,
 }
@@ -65,8 +73,8 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
         Command::Status => status::status(&mut session, &mut out).await,
         Command::Init { .. } | Command::Demo => Ok(()),
     };
-    let closed = session.close().await;
-    outcome.and(closed.map_err(Failure::from))
+    session.close(LINGER).await;
+    outcome
 }
 
 /// The only object of an answer.

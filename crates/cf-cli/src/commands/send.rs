@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::{Instant, sleep};
 
-use super::{Outcome, only};
+use super::{Failure, Outcome, only};
 use crate::home::{Call, Session, hex};
 use crate::show::{self, Output};
 
@@ -23,52 +23,68 @@ pub(super) async fn run(
     id: Option<String>,
     out: &mut Output,
 ) -> Outcome {
+    if text == "-" && id.is_some() {
+        let message =
+            "--id names one message: with -, give ids as {\"id\": …, \"text\": …} and --json";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    // Once: names are what others claim, and may change meanwhile.
+    let who = who.to_owned();
+    let found = only(session.call(Call::Find { who }).await?)?;
+    let talk = found["conversation"].as_str().unwrap_or_default();
     if text == "-" {
-        if id.is_some() {
-            let message =
-                "--id names one message: with -, give ids as {\"id\": …, \"text\": …} and --json";
-            return Err(Error::misuse(message).into());
-        }
-        return send_lines(session, who, out).await;
+        return send_lines(session, talk, out).await;
     }
     let id = id.unwrap_or_else(draw_id);
-    let mut state = send(session, who, &id, text).await?;
-    let deadline = Instant::now() + ACCEPTANCE;
-    while state["state"] == "queued" && Instant::now() < deadline {
-        sleep(Duration::from_millis(5)).await;
-        let (who, id) = (who.to_owned(), id.clone());
-        state = only(session.call(Call::State { who, id }).await?)?;
+    let state = send(session, talk, &id, text).await?;
+    let state = accepted(session, talk, &id, state).await?;
+    print(out, &state)?;
+    match failed(&state) {
+        true => Err(Failure::Told),
+        false => Ok(()),
     }
-    print(out, &state)
 }
 
 /// Sends each line of standard input, and tells each state once the message
 /// can't be lost any more.
-async fn send_lines(session: &mut Session, who: &str, out: &mut Output) -> Outcome {
+async fn send_lines(session: &mut Session, talk: &str, out: &mut Output) -> Outcome {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut number = 0;
+    let (mut number, mut any_failed, mut last) = (0, false, None);
+    let mut output_gone = false;
     while let Some(line) = lines.next_line().await? {
         number += 1;
         let (id, text) = match out.is_json() {
             true => parse(&line).map_err(|what| {
                 Error::misuse(format!("line {number}: {what}; nothing after it was sent"))
             })?,
+            false if line.is_empty() => continue,
             false => (draw_id(), line),
         };
-        if text.is_empty() {
-            continue;
+        let state = send(session, talk, &id, text).await?;
+        any_failed |= failed(&state);
+        // Who does not want to know the states wants the messages sent all the same.
+        if !output_gone {
+            match print(out, &state) {
+                Err(Failure::OutputGone) => output_gone = true,
+                printed => printed?,
+            }
         }
-        let state = send(session, who, &id, text).await?;
-        print(out, &state)?;
+        last = Some((id, state));
     }
-    Ok(())
+    if let Some((id, state)) = last {
+        accepted(session, talk, &id, state).await?;
+    }
+    match any_failed {
+        true => Err(Failure::Told),
+        false => Ok(()),
+    }
 }
 
-async fn send(session: &mut Session, who: &str, id: &str, text: String) -> Result<Value> {
+async fn send(session: &mut Session, talk: &str, id: &str, text: String) -> Result<Value> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let call = Call::Send {
-            who: who.to_owned(),
+            conversation: talk.to_owned(),
             id: id.to_owned(),
             text: text.clone(),
         };
@@ -80,6 +96,22 @@ async fn send(session: &mut Session, who: &str, id: &str, text: String) -> Resul
             result => return only(result?),
         }
     }
+}
+
+/// Waits a moment for a message to be accepted by the service: through another
+/// process, if that has the home open, or as the next one that has.
+async fn accepted(session: &mut Session, talk: &str, id: &str, mut state: Value) -> Result<Value> {
+    let deadline = Instant::now() + ACCEPTANCE;
+    while state["state"] == "queued" && Instant::now() < deadline {
+        sleep(Duration::from_millis(5)).await;
+        let (conversation, id) = (talk.to_owned(), id.to_owned());
+        state = only(session.call(Call::State { conversation, id }).await?)?;
+    }
+    Ok(state)
+}
+
+fn failed(state: &Value) -> bool {
+    state["state"] == "failed"
 }
 
 fn parse(line: &str) -> std::result::Result<(String, String), String> {

@@ -15,6 +15,9 @@ pub(super) struct Hello {
     pub(super) service: Option<String>,
 }
 
+/// The field of the answer to [`Hello`] that names the owner's service.
+pub(super) const SERVICE: &str = "service";
+
 /// What a command wants of its home. Each can be asked again when the answer was
 /// lost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,13 +38,17 @@ pub(crate) enum Call {
     Decline {
         id: String,
     },
-    Send {
+    /// Which conversation a name or id means.
+    Find {
         who: String,
+    },
+    Send {
+        conversation: String,
         id: String,
         text: String,
     },
     State {
-        who: String,
+        conversation: String,
         id: String,
     },
     /// Confirms what was printed, and waits for more, at most a few seconds.

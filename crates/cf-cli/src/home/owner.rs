@@ -6,7 +6,7 @@ use cf::core::{ContentId, ConversationId, Error, Result};
 use cf::{Client, ConversationInfo, Home, LinkOptions, Request};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::call::Call;
 use super::describe::{self, Names};
@@ -17,6 +17,9 @@ const WAIT: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_millis(200);
 /// How long a command waits for a service at most.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How much an answer holds before it is cut, in bytes: the longest event fits in
+/// what a line has beside it.
+const MAX_ANSWER: usize = 8 << 20;
 
 pub(super) struct Owner {
     client: Client,
@@ -69,17 +72,22 @@ impl Owner {
                     json!({ "request": request.id.to_string(), "declined": true }),
                 ])
             }
-            Call::Send { who, id, text } => {
-                let (talk, id) = (self.find(&who).await?, cf::content_id(&id)?);
-                let state = self.client.send(talk.id, id.clone(), text).await?;
-                Ok(vec![sent(&talk, &id, state)])
+            Call::Find { who } => Ok(vec![describe::conversation(&self.find(&who).await?)]),
+            Call::Send {
+                conversation,
+                id,
+                text,
+            } => {
+                let (talk, id) = (conversation_id(&conversation)?, cf::content_id(&id)?);
+                let state = self.client.send(talk, id.clone(), text).await?;
+                Ok(vec![sent(talk, &id, state)])
             }
-            Call::State { who, id } => {
-                let (talk, id) = (self.find(&who).await?, cf::content_id(&id)?);
-                let state = self.client.state(talk.id, id.clone()).await?;
+            Call::State { conversation, id } => {
+                let (talk, id) = (conversation_id(&conversation)?, cf::content_id(&id)?);
+                let state = self.client.state(talk, id.clone()).await?;
                 Ok(state
                     .into_iter()
-                    .map(|state| sent(&talk, &id, state))
+                    .map(|state| sent(talk, &id, state))
                     .collect())
             }
             Call::Read {
@@ -176,11 +184,16 @@ impl Owner {
             return Ok(Vec::new());
         };
         let names = Names::new(&self.client.conversations().await?);
-        let events = events?;
-        Ok(events
-            .iter()
-            .map(|event| describe::event(event, &names))
-            .collect())
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        for event in events? {
+            let line = describe::event(&event, &names);
+            bytes += line.to_string().len();
+            lines.push(line);
+            if bytes > MAX_ANSWER {
+                break;
+            }
+        }
+        Ok(lines)
     }
 
     async fn status(&self) -> Result<Vec<Value>> {
@@ -243,28 +256,40 @@ impl Owner {
         Ok(())
     }
 
-    /// Waits until everything is published, and stops. What could not be waits in
-    /// the store.
-    pub(super) async fn finish(&self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits a moment for what can be published to be so.
+    pub(super) async fn publish(&self, patience: Duration) {
         let published = async {
-            while self.client.waiting().await?.0 > 0 {
+            while self
+                .client
+                .waiting()
+                .await
+                .is_ok_and(|(waiting, _)| waiting > 0)
+            {
                 sleep(Duration::from_millis(5)).await;
             }
-            Ok(())
         };
-        let waited = timeout_at(deadline, published).await;
+        let _ = timeout(patience, published).await;
+    }
+
+    /// Stops once all that was asked is durable. What is not published waits in the
+    /// store.
+    pub(super) async fn stop(&self) {
         self.client.clone().shutdown().await;
-        waited.unwrap_or_else(|_| {
-            Err(Error::unavailable(
-                "the delivery service does not take it now: it waits here, and goes out when cf runs again",
-            ))
-        })
     }
 }
 
-fn sent(talk: &ConversationInfo, id: &ContentId, state: cf::core::ContentState) -> Value {
+fn sent(talk: ConversationId, id: &ContentId, state: cf::core::ContentState) -> Value {
     let mut value = describe::state(id, state);
-    value["conversation"] = json!(talk.id.to_string());
+    value["conversation"] = json!(talk.to_string());
     value
+}
+
+/// Reads an id as it is printed.
+fn conversation_id(text: &str) -> Result<ConversationId> {
+    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    let bytes: Option<Vec<u8>> = (0..32).step_by(2).map(byte).collect();
+    let bytes = bytes.filter(|_| text.len() == 32);
+    let bytes =
+        bytes.ok_or_else(|| Error::malformed("a conversation's id takes 32 hexadecimal digits"))?;
+    ConversationId::from_slice(&bytes)
 }

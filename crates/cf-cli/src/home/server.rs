@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cf::core::{Error, Result};
+use serde_json::json;
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use super::call::{Call, Hello, Reply, VERSION};
+use super::call::{Call, Hello, Reply, SERVICE, VERSION};
 use super::owner::Owner;
 use super::socket::{self, Lines};
 
 /// The most processes that are served at a time.
 const MAX_GUESTS: usize = 64;
+
+/// How long a process may take to say what it wants.
+const GREETING: Duration = Duration::from_secs(2);
 
 /// Serves until it is dropped.
 pub(super) struct Server {
@@ -42,9 +47,11 @@ async fn accept(listener: UnixListener, owner: Arc<Owner>) {
     let mut guests = JoinSet::new();
     loop {
         tokio::select! {
-            stream = listener.accept(), if guests.len() < MAX_GUESTS => match stream {
+            stream = listener.accept() => match stream {
+                Ok((stream, _)) if !socket::is_own(&stream) => {}
                 Ok((stream, _)) => {
-                    guests.spawn(serve(Lines::new(stream), owner.clone()));
+                    let is_full = guests.len() >= MAX_GUESTS;
+                    guests.spawn(serve(Lines::new(stream), owner.clone(), is_full));
                 }
                 // For instance no descriptors: others may go.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -54,11 +61,17 @@ async fn accept(listener: UnixListener, owner: Arc<Owner>) {
     }
 }
 
-async fn serve(mut lines: Lines, owner: Arc<Owner>) {
-    let Ok(Some(hello)) = lines.read::<Hello>().await else {
+async fn serve(mut lines: Lines, owner: Arc<Owner>, is_full: bool) {
+    let Ok(Ok(Some(hello))) = timeout(GREETING, lines.read::<Hello>()).await else {
         return;
     };
-    let welcome = Reply::from(check(&hello, &owner).map(|()| Vec::new()));
+    let checked = match is_full {
+        true => Err(Error::unavailable(
+            "too many processes use this home at a time",
+        )),
+        false => check(&hello, &owner),
+    };
+    let welcome = Reply::from(checked.map(|()| vec![json!({ SERVICE: owner.service() })]));
     let refused = matches!(welcome, Reply::Failed { .. });
     if lines.write(&welcome).await.is_err() || refused {
         return;

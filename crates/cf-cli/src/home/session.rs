@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cf::Home;
-use cf::core::Result;
+use cf::core::{Error, Result, Secret};
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::call::{Call, Hello, Reply, VERSION};
+use super::call::{Call, Hello, Reply, SERVICE, VERSION};
 use super::owner::Owner;
 use super::server::Server;
 use super::socket::Lines;
@@ -18,8 +18,13 @@ use crate::place::Place;
 
 /// How long a home may be open elsewhere without answering.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a greeting may take, and an answer.
+const GREETING: Duration = Duration::from_secs(2);
+const ANSWER: Duration = Duration::from_secs(30);
 /// The pause before it is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How often one call may lose its owner before it is the call's fault.
+const MAX_LOSSES: u32 = 5;
 
 /// The home, as owner or through the owner. When the owner is gone, it becomes
 /// the owner, or goes on through the next.
@@ -28,6 +33,9 @@ pub(crate) struct Session {
     access: Access,
     /// How often it went on after an owner was gone.
     renewals: u64,
+    /// The service of the owner before, which goes on being used.
+    inherited: Option<String>,
+    passphrase: Option<Secret>,
 }
 
 enum Access {
@@ -38,11 +46,12 @@ enum Access {
 
 impl Session {
     pub(crate) async fn open(place: Place) -> Result<Self> {
-        let access = Access::Lost;
         let mut session = Self {
             place,
-            access,
+            access: Access::Lost,
             renewals: 0,
+            inherited: None,
+            passphrase: None,
         };
         session.connect().await?;
         Ok(session)
@@ -54,14 +63,21 @@ impl Session {
 
     /// Asks once, or again where an answer was lost with its owner.
     pub(crate) async fn call(&mut self, call: Call) -> Result<Vec<Value>> {
+        let mut losses = 0;
         loop {
             match &mut self.access {
                 Access::Owner(owner, _) => return owner.answer(call).await,
-                Access::Guest(lines) => match exchange(lines, &call).await {
+                Access::Guest(lines) => match exchange(lines, &call, ANSWER).await {
                     Ok(reply) => return reply.into(),
+                    Err(_) if losses >= MAX_LOSSES => {
+                        return Err(Error::unavailable(
+                            "the process that has this home open does not answer this",
+                        ));
+                    }
                     Err(error) => {
                         tracing::debug!(%error, "the home's owner is gone");
                         self.access = Access::Lost;
+                        losses += 1;
                     }
                 },
                 Access::Lost => {
@@ -80,59 +96,78 @@ impl Session {
         }
     }
 
-    /// Lets go of the home; an owner publishes first what can be.
-    pub(crate) async fn close(self) -> Result<()> {
-        let Access::Owner(owner, server) = self.access else {
-            return Ok(());
-        };
-        server.stop().await;
-        owner.finish().await
+    /// Lets go of the home; an owner publishes first what can be, and serves others
+    /// until then.
+    pub(crate) async fn close(self, patience: Duration) {
+        if let Access::Owner(owner, server) = self.access {
+            owner.publish(patience).await;
+            server.stop().await;
+            owner.stop().await;
+        }
     }
 
     async fn connect(&mut self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(guest) = self.visit().await? {
-                self.access = Access::Guest(guest);
-                return Ok(());
-            }
+            let unanswered = match self.visit().await {
+                Ok(guest) => {
+                    self.access = Access::Guest(guest);
+                    return Ok(());
+                }
+                Err(Visit::Refused(error)) if !error.is_retryable() => return Err(error),
+                Err(Visit::Refused(error)) => Some(error),
+                Err(Visit::Nobody) => None,
+            };
             match self.take_over().await {
                 Ok(access) => {
                     self.access = access;
                     return Ok(());
                 }
-                Err(error) if error.is_retryable() && Instant::now() < deadline => {
-                    sleep(PAUSE).await;
-                }
-                Err(error) => return Err(error),
+                Err(error) if !error.is_retryable() => return Err(error),
+                Err(error) if Instant::now() >= deadline => return Err(unanswered.unwrap_or(error)),
+                Err(_) => sleep(PAUSE).await,
             }
         }
     }
 
     /// Goes through the owner, if there is one that answers.
-    async fn visit(&self) -> Result<Option<Lines>> {
-        let Ok(mut lines) = Lines::connect(&self.place.home).await else {
-            return Ok(None);
-        };
+    async fn visit(&mut self) -> std::result::Result<Lines, Visit> {
+        let connecting = Lines::connect(&self.place.home).await;
+        let mut lines = connecting.map_err(|_| Visit::Nobody)?;
         let hello = Hello {
             version: VERSION,
             service: self.place.service.clone(),
         };
-        match exchange(&mut lines, &hello).await {
-            Ok(reply) => Result::from(reply).map(|_| Some(lines)),
-            Err(_) => Ok(None),
+        match exchange(&mut lines, &hello, GREETING).await {
+            Ok(reply) => {
+                let welcome = Result::from(reply).map_err(Visit::Refused)?;
+                let service = welcome.first().and_then(|line| line[SERVICE].as_str());
+                self.inherited = service.map(str::to_owned).or(self.inherited.take());
+                Ok(lines)
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                let owner = lines.peer().map_or(String::new(), |pid| format!(" {pid}"));
+                Err(Visit::Refused(Error::unavailable(format!(
+                    "the process{owner} that has this home open does not answer: end it, or let it go on"
+                ))))
+            }
+            Err(_) => Err(Visit::Nobody),
         }
     }
 
-    async fn take_over(&self) -> Result<Access> {
+    async fn take_over(&mut self) -> Result<Access> {
         let folder = &self.place.home;
-        let passphrase = match Home::needs_passphrase(folder) {
-            true => Some(passphrase::ask("Passphrase")?),
-            false => None,
-        };
-        let home = Home::open(folder, passphrase)?;
-        let url = self.place.service_url(home.service());
+        if self.passphrase.is_none() && Home::needs_passphrase(folder) {
+            self.passphrase = Some(passphrase::ask("Passphrase")?);
+        }
+        let mut home = Home::open(folder, self.passphrase.clone())?;
+        let named = self.place.service.clone().or(self.inherited.clone());
+        let url = self.place.service_url(named.as_deref().or(home.service()));
         let service = self.place.connect(&url).await?;
+        if home.service().is_none() {
+            // What it was first used with stays what it is used with.
+            home.set_service(&url)?;
+        }
         let locator = service.locator().to_string();
         let client = home.builder().shared_service(service).open()?;
         let shown = folder.display().to_string();
@@ -142,8 +177,22 @@ impl Session {
     }
 }
 
-async fn exchange(lines: &mut Lines, message: &impl serde::Serialize) -> io::Result<Reply> {
-    lines.write(message).await?;
-    let reply = lines.read().await?;
-    reply.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+/// Why nobody was met at the socket.
+enum Visit {
+    Nobody,
+    Refused(Error),
+}
+
+async fn exchange(
+    lines: &mut Lines,
+    message: &impl serde::Serialize,
+    patience: Duration,
+) -> io::Result<Reply> {
+    let exchanging = async {
+        lines.write(message).await?;
+        let reply = lines.read().await?;
+        reply.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    };
+    let late = |_| Err(io::ErrorKind::TimedOut.into());
+    timeout(patience, exchanging).await.unwrap_or_else(late)
 }

@@ -9,8 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 
-/// The longest line, in bytes: 128 events of the longest content fit.
-const MAX_LINE: u64 = 512 << 20;
+/// The longest line, in bytes: an answer that was cut, and one more event, whose
+/// content of at most 1 MiB takes six times as much if it is all controls.
+const MAX_LINE: u64 = 32 << 20;
 
 /// One end of a connection.
 pub(super) struct Lines {
@@ -30,6 +31,11 @@ impl Lines {
     pub(super) async fn connect(home: &Path) -> io::Result<Self> {
         let folder = Folder::open(home)?;
         UnixStream::connect(folder.socket()).await.map(Self::new)
+    }
+
+    /// The process at the other end, where the system tells.
+    pub(super) fn peer(&self) -> Option<i32> {
+        self.writer.as_ref().peer_cred().ok()?.pid()
     }
 
     pub(super) async fn write(&mut self, message: &impl Serialize) -> io::Result<()> {
@@ -53,10 +59,27 @@ impl Lines {
 
 /// Listens in a home, in the place of whoever did before.
 pub(super) fn listen(home: &Path) -> io::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt;
     let folder = Folder::open(home)?;
     match std::fs::remove_file(folder.socket()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => UnixListener::bind(folder.socket()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(folder.socket())?;
+    std::fs::set_permissions(folder.socket(), std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Whether a process of the same user is at the other end: a home that others may
+/// enter does not let them speak for its owner.
+pub(super) fn is_own(stream: &UnixStream) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let me = std::fs::metadata("/proc/self").map(|process| process.uid());
+    match (stream.peer_cred(), me) {
+        (Ok(peer), Ok(me)) => peer.uid() == me,
+        // Elsewhere the socket's mode says who may connect.
+        (peer, Err(_)) => peer.is_ok(),
+        (Err(_), _) => false,
     }
 }
 

@@ -27,6 +27,27 @@ fn the_home_and_the_service_show_nothing() {
         ],
     );
     town.json("saro", &["read"]);
+    // Killed, it leaves its log behind as it is.
+    let mut reader = town.spawn("saro", &["--json", "read", "--follow"]);
+    town.json(
+        "raya",
+        &[
+            "send",
+            "Saro",
+            "The lantern is lit",
+            "--id",
+            "lantern-message-3",
+        ],
+    );
+    while !town.path("saro").join("store.db-wal").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    reader.kill().expect("it is ours");
+    reader.wait().expect("it is ours");
+    let log = town.path("saro").join("store.db-wal");
+    assert!(fs::metadata(&log).expect("a log").len() > 0);
+    let log = fs::read(log).expect("a log");
     let status = |who: &str| town.json(who, &["status"]).remove(0);
     let chats = town.json("saro", &["chats"]);
     let field = |value: &Value, name: &str| value[name].as_str().expect("text").to_owned();
@@ -45,6 +66,12 @@ fn the_home_and_the_service_show_nothing() {
     let keys =
         ["saro", "raya"].map(|who| fs::read(town.path(who).join("key")).expect("a key file"));
     secrets.extend(keys);
+    for secret in &secrets {
+        assert!(
+            !log.windows(secret.len()).any(|part| part == secret),
+            "the log shows something"
+        );
+    }
     let mut files = 0;
     for folder in ["saro", "raya", "."] {
         for entry in fs::read_dir(town.path(folder)).expect("a folder") {

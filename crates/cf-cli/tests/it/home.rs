@@ -99,3 +99,82 @@ fn a_home_is_made_once_and_opens_with_its_passphrase() {
     assert_eq!(code, Some(1));
     assert!(says.contains("carrier-pigeon"), "{says}");
 }
+
+/// The next owner goes on with the service of the one before, and a home with the
+/// one that it was first used with.
+#[test]
+fn a_service_stays_until_another_is_named() {
+    let town = Town::with_two();
+    let without = |arguments: &[&str]| {
+        let mut command = town.command("saro", arguments);
+        command.env_remove("CF_DS");
+        command
+    };
+    let mut first = town.spawn("saro", &["--json", "read", "--follow"]);
+    let (_, _lines) = first_line(&mut first);
+    let mut second = without(&["--json", "read", "--follow", "--since", "0"])
+        .spawn()
+        .expect("built");
+    let (_, mut lines) = first_line(&mut second);
+    first.kill().expect("it is ours");
+    first.wait().expect("it is ours");
+    town.json("raya", &["send", "Saro", "on the same service"]);
+    let mut line = String::new();
+    while !line.contains("on the same service") {
+        line.clear();
+        assert!(
+            lines.read_line(&mut line).expect("a line") > 0,
+            "the reader ended"
+        );
+    }
+    second.kill().expect("it is ours");
+    second.wait().expect("it is ours");
+    let output = without(&["send", "Raya", "by the home's own"])
+        .output()
+        .expect("built");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "accepted\n");
+
+    // One that is not configured now is waited for: nothing is given up.
+    let elsewhere = format!("local:{}", town.path("elsewhere.db").display());
+    let away = town.json(
+        "saro",
+        &["--ds", &elsewhere, "send", "Raya", "later", "--id", "late"],
+    );
+    assert_eq!(away[0]["state"], "queued");
+    let back = town.json("saro", &["send", "Raya", "later", "--id", "late"]);
+    assert_eq!(back[0]["state"], "accepted");
+    let read = town.json("raya", &["read"]);
+    let texts: Vec<_> = read
+        .iter()
+        .filter_map(|event| event["text"].as_str())
+        .collect();
+    assert_eq!(texts, ["by the home's own", "later"]);
+}
+
+#[test]
+fn nobody_is_accepted_by_an_empty_id_and_a_stopped_owner_is_named() {
+    let town = Town::with_two();
+    for id in ["", "a", "12345"] {
+        assert_eq!(town.run("saro", &["accept", id]).status.code(), Some(2));
+    }
+    let output = town.run("saro", &["send", "Raya", "-", "--id", "x"]);
+    assert_eq!(output.status.code(), Some(2));
+    let mut owner = town.spawn("saro", &["--json", "read", "--follow"]);
+    let (_, _lines) = first_line(&mut owner);
+    let signal = |name: &str| {
+        let pid = owner.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args([name, &pid])
+            .status();
+        assert!(sent.expect("kill is everywhere").success());
+    };
+    signal("-STOP");
+    let output = town.run("saro", &["chats"]);
+    signal("-CONT");
+    assert_eq!(output.status.code(), Some(1));
+    let says = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(says.contains(&owner.id().to_string()), "{says}");
+    assert_eq!(town.json("saro", &["chats"]).len(), 1);
+    owner.kill().expect("it is ours");
+    owner.wait().expect("it is ours");
+}

@@ -137,19 +137,15 @@ impl Driver {
         }
     }
 
-    /// Encodes a frame for a point, under the limit of its service.
+    /// Encodes a frame for a point, under the limit of its service. One that is not
+    /// configured now may be again: its payloads wait.
     pub(super) fn encode(&self, point: &DeliveryPoint, frame: &cf_core::Frame) -> Result<Bytes> {
         let framing = self
             .components
             .framing(&point.framing)
             .ok_or_else(|| Error::unsupported("this client does not have the point's framing"))?;
-        let limit = match self.components.service(&point.locator) {
-            Some(service) => service.capabilities().max_payload_len,
-            None => {
-                let message = format!("this client is not connected to {}", point.locator);
-                return Err(Error::unsupported(message));
-            }
-        };
+        let service = self.components.service(&point.locator);
+        let limit = service.map_or(usize::MAX, |s| s.capabilities().max_payload_len);
         framing.encode(frame, limit)
     }
 

@@ -113,9 +113,7 @@ impl StoreFile {
         drop(made.map_err(|_| SqliteError::ReadOnly(self.path.clone()))?);
         self.refuse_foreign()?;
         let mut connection = self.connect()?;
-        let tables = "SELECT count(*) FROM sqlite_schema";
-        let tables: i64 = self.run(connection.query_row(tables, [], |row| row.get(0)))?;
-        if tables > 0 {
+        if self.tables(&connection)? > 0 {
             return Err(SqliteError::Io {
                 path: self.path.clone(),
                 what: "there is a store already: open it".to_owned(),
@@ -129,6 +127,22 @@ impl StoreFile {
         self.put_wrapped(&transaction, wrapped)?;
         self.run(transaction.commit())?;
         Ok(connection)
+    }
+
+    /// Whether there is no file, an empty one, or a database without any table.
+    pub(super) fn is_unmade(&self) -> Result<bool, SqliteError> {
+        match fs::metadata(&self.path) {
+            Ok(file) if file.len() > 0 => {
+                self.refuse_foreign()?;
+                Ok(self.tables(&self.connect()?)? == 0)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    fn tables(&self, connection: &Connection) -> Result<i64, SqliteError> {
+        let tables = "SELECT count(*) FROM sqlite_schema";
+        self.run(connection.query_row(tables, [], |row| row.get(0)))
     }
 
     /// Another connection to a file that is open.

@@ -57,10 +57,18 @@ fn make(path: &Path) -> std::io::Result<Secret> {
     file.write_all(&key)?;
     file.sync_all()?;
     // Fails if another process was first; then its key counts.
-    let linked = fs::hard_link(&unfinished, path);
-    fs::remove_file(&unfinished)?;
-    match linked {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => fs::read(path).map(Secret::new),
+    match fs::hard_link(&unfinished, path) {
+        Ok(()) => fs::remove_file(&unfinished)?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::remove_file(&unfinished)?,
+        // Not every file system has links.
+        Err(_) => fs::rename(&unfinished, path)?,
     }
+    // A power cut must not take the key and leave the store.
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    fs::read(path).map(Secret::new)
 }

@@ -97,6 +97,24 @@ impl SqliteStore {
         Ok(Self::new(file, master, writer))
     }
 
+    /// Opens the store in a file, or makes it where there is none, or where making
+    /// one was interrupted.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_or_create(path: &Path, unlock: &Unlock, options: SqliteOptions) -> Result<Self> {
+        let file = StoreFile::lock(path, options)?;
+        if !file.is_unmade()? {
+            let writer = file.open()?;
+            let master = master::unwrap(&file.wrapped(&writer)?, unlock, &file)?;
+            return Ok(Self::new(file, master, writer));
+        }
+        let master = master::draw();
+        let wrapped = master::wrap(&master, unlock, file.options().passphrase_cost)?;
+        let writer = file.create(&wrapped)?;
+        Ok(Self::new(file, master, writer))
+    }
+
     /// Changes what opens the store from now on. Nothing else is sealed anew: who
     /// had the file and the earlier key can read what stays in it.
     ///

@@ -34,6 +34,38 @@ fn a_home_is_whole_or_can_be_finished() {
     );
     drop(Home::create(&half, "Saro", None).unwrap());
     Home::open(&half, None).unwrap();
+
+    // Killed while the store was made: a database without a table.
+    let begun = folder.path().join("begun");
+    std::fs::create_dir(&begun).unwrap();
+    cf::store::KeyFile::open(&begun.join("key")).unwrap();
+    let database = rusqlite::Connection::open(begun.join("store.db")).unwrap();
+    database.pragma_update(None, "journal_mode", "WAL").unwrap();
+    drop(database);
+    assert!(std::fs::metadata(begun.join("store.db")).unwrap().len() > 0);
+    drop(Home::create(&begun, "Saro", None).unwrap());
+    Home::open(&begun, None).unwrap();
+}
+
+/// A key file and a passphrase never stand for one home.
+#[test]
+fn a_home_has_a_key_file_or_a_passphrase() {
+    let folder = tempfile::tempdir().unwrap();
+    let passphrase = || Some(Secret::from(&b"tea"[..]));
+    let kind = |home: cf::core::Result<Home>| home.err().unwrap().kind();
+    let home = folder.path().join("with a passphrase");
+    drop(Home::create(&home, "Saro", passphrase()).unwrap());
+    assert_eq!(kind(Home::create(&home, "Saro", None)), ErrorKind::Misuse);
+    drop(Home::open(&home, passphrase()).unwrap());
+    let home = folder.path().join("with a stray key");
+    std::fs::create_dir(&home).unwrap();
+    cf::store::KeyFile::open(&home.join("key")).unwrap();
+    assert_eq!(
+        kind(Home::create(&home, "Saro", passphrase())),
+        ErrorKind::Misuse
+    );
+    drop(Home::create(&home, "Saro", None).unwrap());
+    drop(Home::open(&home, None).unwrap());
 }
 
 #[tokio::test]
