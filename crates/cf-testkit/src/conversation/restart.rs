@@ -2,12 +2,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cf_core::{ContentId, ConversationEvent, Timestamp};
+use cf_core::{ContentId, ConversationEvent, Input, Timestamp};
 
 use super::ConversationUnderTest;
 use super::establish::CONVERSATION;
 use super::law::{KEY_STREAM, RESTORED, TAGS};
 use super::pair::{Pair, Weather};
+use super::side::Side;
 use crate::law::ensure;
 use crate::{Faults, SeededRandom, Verdict};
 
@@ -22,11 +23,9 @@ pub fn a_restored_instance_behaves_as_before(at: ConversationUnderTest) -> Verdi
         let calm = run(&at, seed, false)?;
         let restarted = run(&at, seed, true)?;
         for side in 0..2 {
-            let heard = |pair: &Pair<'_>| -> Vec<Bytes> {
-                pair.heard(side)
-                    .into_iter()
-                    .map(|(_, bytes)| bytes.clone())
-                    .collect()
+            let heard = |pair: &Pair<'_>| -> BTreeSet<Bytes> {
+                let heard = pair.heard(side).into_iter();
+                heard.map(|(_, bytes)| bytes.clone()).collect()
             };
             let (one, other) = (heard(&calm), heard(&restarted));
             ensure!(
@@ -52,6 +51,7 @@ fn run(at: &ConversationUnderTest, seed: u64, restarts: bool) -> Verdict<Pair<'_
     let weather = Weather {
         network: Faults {
             delay: Duration::from_millis(200),
+            reordering: 50,
             ..Faults::NONE
         },
         ..Weather::GOOD
@@ -59,8 +59,11 @@ fn run(at: &ConversationUnderTest, seed: u64, restarts: bool) -> Verdict<Pair<'_
     let mut pair = Pair::new(law, at, weather, seed)?;
     for number in 0..12 {
         let from = number % pair.senders();
-        let text = format!("content {number} of seed {seed}");
-        pair.send_bytes(from, text.into())?;
+        // Several at once, of which later ones may arrive first.
+        for part in 0..3 {
+            let text = format!("part {part} of content {number} of seed {seed}");
+            pair.send_bytes(from, text.into())?;
+        }
         for _ in 0..4 {
             if restarts {
                 for side in 0..2 {
@@ -79,7 +82,7 @@ fn run(at: &ConversationUnderTest, seed: u64, restarts: bool) -> Verdict<Pair<'_
 fn check_in_force(pair: &mut Pair<'_>, side: usize) -> Verdict {
     let law = &RESTORED;
     let before = &pair.sides[side];
-    let copy = before.copy(law, CONVERSATION, pair.now)?;
+    let mut copy = before.copy(law, CONVERSATION, pair.now)?;
     let (one, other) = (&before.listening, &copy.listening);
     ensure!(
         law,
@@ -92,9 +95,37 @@ fn check_in_force(pair: &mut Pair<'_>, side: usize) -> Verdict {
         one == other,
         "restored, it expects {other:?}, not {one:?}"
     );
+    check_routed(pair, side, &mut copy)?;
+    let before = &pair.sides[side];
     let is_lost = copy.wake == Timestamp::NEVER && before.wake < Timestamp::NEVER;
     ensure!(law, !is_lost, "restored, it does not want to be woken");
     pair.restart(side)
+}
+
+/// What is on its way and was expected is expected by the copy as well, at the
+/// latest after a miss.
+fn check_routed(pair: &Pair<'_>, side: usize, copy: &mut Side) -> Verdict {
+    let law = &RESTORED;
+    let expected = &pair.sides[side].single_use;
+    let frames = pair.on_the_way().filter(|(to, ..)| *to == side);
+    for (_, incoming, _) in frames.filter(|(_, frame, _)| expected.contains(&frame.tag)) {
+        if !copy.single_use.contains(&incoming.tag) {
+            let miss = Input::Miss {
+                point: incoming.point.clone(),
+                cursor: incoming.cursor.clone(),
+                tag: incoming.tag,
+                budget: 4096,
+            };
+            copy.handle(miss, pair.now).0.ok();
+        }
+        let is_routed = copy.single_use.contains(&incoming.tag);
+        ensure!(
+            law,
+            is_routed,
+            "restored, it does not expect a frame that is on its way"
+        );
+    }
+    Ok(())
 }
 
 /// The last state of each content that a side was told, by the content's place.
