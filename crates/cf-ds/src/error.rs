@@ -90,6 +90,38 @@ pub enum Error {
     /// `Other`: the service's thread could not be started, or is gone.
     #[error("the service's thread is not there; open the service again")]
     NoThread,
+    /// `Unsupported`: this service does not publish on a condition.
+    #[error("this service publishes on no condition; use one that declares it, or publish without")]
+    Conditional,
+    /// `Misuse`: the longest payload does not go through the inner service.
+    #[error(
+        "a payload of {max} bytes takes over {pieces} pieces of {piece} bytes; choose a lower limit"
+    )]
+    TooManyPieces {
+        /// The longest payload, in bytes.
+        max: usize,
+        /// The most pieces that a payload may have.
+        pieces: usize,
+        /// The longest payload of the inner service, in bytes.
+        piece: usize,
+    },
+    /// `Misuse`: too few or too many services are to be one.
+    #[error("one to {max} services can be one redundant service, not {count}")]
+    ServiceCount {
+        /// How many there are.
+        count: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// `Misuse`: a service stands among the services twice.
+    #[error("two of the services have the same locator; name each service once")]
+    SameService,
+    /// `Unavailable`: a service gave no answer in time.
+    #[error("the service gave no answer within {millis} ms")]
+    NoAnswer {
+        /// How long it had, in milliseconds.
+        millis: u64,
+    },
     /// `Unavailable`: the system gives no random bytes.
     #[error("the system gives no random bytes")]
     NoRandom,
@@ -99,13 +131,21 @@ impl From<Error> for cf_core::Error {
     fn from(error: Error) -> Self {
         let kind = match error {
             Error::Name | Error::Path | Error::DamagedFile => ErrorKind::Malformed,
-            Error::Scheme { .. } | Error::NewerFile { .. } => ErrorKind::Unsupported,
+            Error::Scheme { .. } | Error::NewerFile { .. } | Error::Conditional => {
+                ErrorKind::Unsupported
+            }
             Error::PayloadTooLong { .. } | Error::TooManyServices { .. } => ErrorKind::Rejected,
-            Error::ForeignCursor | Error::ForeignFile | Error::ReplacedFile => ErrorKind::Misuse,
+            Error::ForeignCursor
+            | Error::ForeignFile
+            | Error::ReplacedFile
+            | Error::TooManyPieces { .. }
+            | Error::ServiceCount { .. }
+            | Error::SameService => ErrorKind::Misuse,
             Error::TooManyAddresses { .. }
             | Error::UnknownFile
             | Error::Busy
             | Error::Disk { .. }
+            | Error::NoAnswer { .. }
             | Error::NoRandom => ErrorKind::Unavailable,
             Error::Directory(_)
             | Error::CannotOpen

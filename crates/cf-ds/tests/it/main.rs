@@ -9,6 +9,7 @@ mod connector;
 mod laws;
 #[cfg(feature = "local")]
 mod local;
+mod segmented;
 
 use std::future::Future;
 use std::pin::pin;

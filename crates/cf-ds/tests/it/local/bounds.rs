@@ -77,9 +77,8 @@ async fn the_oldest_payload_of_all_goes_first() {
     assert_eq!(retained(service, "b").await, [3, 4]);
     let max = service.capabilities().max_payload_len;
     publish(service, "c", vec![9; max]).await;
-    assert_eq!(
-        retained(service, "b").await,
-        [],
+    assert!(
+        retained(service, "b").await.is_empty(),
         "the newest stays, however long"
     );
     assert_eq!(retained(service, "c").await, [9]);
@@ -102,7 +101,7 @@ async fn the_declared_retention_ends_and_conditions_do_not_forget() {
         "kept for all of the time"
     );
     time.fetch_add(1, Ordering::Relaxed);
-    assert_eq!(retained(service, "a").await, []);
+    assert!(retained(service, "a").await.is_empty());
     assert_eq!(retained(service, "b").await, [2]);
     // Its place is not given out again, also when it is gone from the file.
     publish(service, "b", vec![3]).await;
