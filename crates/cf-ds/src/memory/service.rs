@@ -123,7 +123,11 @@ impl DeliveryService for MemoryService {
                 return Outcome::Refused(Error::PayloadTooLong { len, max }.into());
             }
             let now = self.shared.now();
-            self.shared.state.lock().publish(request, now)
+            let (outcome, waiting) = self.shared.state.lock().publish(request, now);
+            for subscriber in waiting {
+                subscriber.notify_one();
+            }
+            outcome
         })
     }
 

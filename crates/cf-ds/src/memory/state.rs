@@ -83,7 +83,13 @@ impl State {
         }
     }
 
-    pub(super) fn publish(&mut self, request: PublishRequest, now: Option<Timestamp>) -> Outcome {
+    /// Publishes, and names those who wait for it: they are woken when the lock is
+    /// free again, which they need.
+    pub(super) fn publish(
+        &mut self,
+        request: PublishRequest,
+        now: Option<Timestamp>,
+    ) -> (Outcome, Vec<Arc<Notify>>) {
         let PublishRequest {
             address,
             payload,
@@ -98,14 +104,13 @@ impl State {
             Some(Condition::LastIs(cursor)) => last != 0 && sequence(cursor) == Some(last),
         };
         if !holds {
-            return Outcome::Conflict {
-                current: (last != 0).then(|| cursor(last)),
-            };
+            let current = (last != 0).then(|| cursor(last));
+            return (Outcome::Conflict { current }, Vec::new());
         }
         if let Err(error) = self.check_room(&address) {
-            return Outcome::Unavailable(error.into());
+            return (Outcome::Unavailable(error.into()), Vec::new());
         }
-        self.append(&address, payload.clone(), now);
+        let waiting = self.append(&address, payload.clone(), now);
         let cursor = cursor(last + 1);
         self.taps.retain(|tap| match tap.upgrade() {
             Some(tap) => {
@@ -118,9 +123,8 @@ impl State {
             }
             None => false,
         });
-        Outcome::Accepted {
-            cursor: Some(cursor),
-        }
+        let cursor = Some(cursor);
+        (Outcome::Accepted { cursor }, waiting)
     }
 
     pub(super) fn observe(&mut self, tap: &Tap) {
@@ -217,7 +221,12 @@ impl State {
         None
     }
 
-    fn append(&mut self, address: &DeliveryAddress, payload: Bytes, at: Option<Timestamp>) {
+    fn append(
+        &mut self,
+        address: &DeliveryAddress,
+        payload: Bytes,
+        at: Option<Timestamp>,
+    ) -> Vec<Arc<Notify>> {
         self.accepted += 1;
         self.bytes += counted(&payload);
         self.retained.insert(self.accepted, address.clone());
@@ -229,11 +238,12 @@ impl State {
             payload,
         });
         let full = log.entries.len() > self.bounds.payloads_per_address;
+        let mut waiting = Vec::new();
         for listener in &log.listeners {
             if let Some(reader) = self.subscribers.get_mut(listener)
                 && reader.queue(address)
             {
-                reader.wake.notify_one();
+                waiting.push(reader.wake.clone());
             }
         }
         if full {
@@ -242,6 +252,7 @@ impl State {
         while self.bytes > self.bounds.bytes && self.retained.len() > 1 {
             self.drop_oldest();
         }
+        waiting
     }
 
     /// Lets the payloads go that are older than the retention.
@@ -333,7 +344,8 @@ fn counted(payload: &Bytes) -> usize {
 
 /// A cursor is the sequence number, from 1, in eight bytes, the highest first.
 fn cursor(sequence: u64) -> Cursor {
-    Cursor::new(sequence.to_be_bytes().to_vec()).expect("a cursor may have eight bytes")
+    let bytes = Bytes::copy_from_slice(&sequence.to_be_bytes());
+    Cursor::new(bytes).expect("a cursor may have eight bytes")
 }
 
 fn sequence(cursor: &Cursor) -> Option<u64> {
