@@ -17,6 +17,7 @@ pub use home::Home;
 pub use random::SystemRandom;
 
 pub use cf_client as client;
+pub use cf_content as content;
 pub use cf_conversation as conversation;
 pub use cf_core as core;
 pub use cf_discovery as discovery;

@@ -44,13 +44,22 @@ fn sentence(event: &Value) -> Option<String> {
     };
     let talk = show::short(event, "conversation");
     Some(match event["event"].as_str()? {
-        "message" => match event["text"].as_str() {
-            Some(_) => format!(
-                "{name}: {}",
-                show::text(event, "text").replace('\n', "\n    ")
-            ),
-            None => format!("{name} sent bytes that are no text: cf --json read shows them"),
-        },
+        "message" => {
+            let text = show::text(event, "text").replace('\n', "\n    ");
+            format!("{name}: {text}")
+        }
+        "reaction" => format!("* {name}: {}", show::line(event, "reaction")),
+        "edit" => {
+            let text = show::text(event, "text").replace('\n', "\n    ");
+            format!("{name} (corrected): {text}")
+        }
+        "delete" => format!("* {name} has taken a message back."),
+        "attachment" => format!("* {name} sent the file {}.", show::line(event, "file")),
+        "unknown_content" => format!(
+            "* {name} sent something of another application (domain {}, type {}).",
+            event["domain"], event["tag"]
+        ),
+        "unreadable_content" => format!("* {name} sent something that can't be read."),
         "request" => {
             let id = show::short(event, "request");
             format!("* {name} asks for a conversation ({id}): see `cf requests`")

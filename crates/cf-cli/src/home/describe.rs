@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+use cf::content::{Content, Reference};
 use cf::core::{ContentId, ContentState, FailureReason, ParticipantId};
 use cf::{ConversationInfo, Event, EventKind, Request};
 use serde_json::{Value, json};
@@ -60,18 +62,13 @@ fn event_kind(kind: &EventKind, names: &Names) -> (&'static str, Value) {
             content,
             sent_at,
         } => {
-            let mut value = json!({
-                "conversation": conversation.to_string(),
-                "from": participant(from.as_ref()),
-                "name": names.of(from.as_ref()),
-                "id": content_id(id),
-                "sent_at": sent_at.map(|at| at.0),
-            });
-            match std::str::from_utf8(content) {
-                Ok(text) => value["text"] = json!(text),
-                Err(_) => value["bytes"] = json!(hex(content)),
-            }
-            ("message", value)
+            let (kind, mut value) = said(content);
+            value["conversation"] = json!(conversation.to_string());
+            value["from"] = participant(from.as_ref());
+            value["name"] = names.of(from.as_ref());
+            value["id"] = json!(content_id(id));
+            value["sent_at"] = json!(sent_at.map(|at| at.0));
+            (kind, value)
         }
         EventKind::State {
             conversation,
@@ -126,6 +123,54 @@ fn event_kind(kind: &EventKind, names: &Names) -> (&'static str, Value) {
     }
 }
 
+/// What a content says: its kind, and the fields of that kind.
+fn said(content: &Bytes) -> (&'static str, Value) {
+    match Content::decode(content) {
+        Ok(Content::Text(text)) => {
+            let mut value = json!({ "text": text.text });
+            if let Some(to) = &text.reply_to {
+                value["reply_to"] = reference(to);
+            }
+            ("message", value)
+        }
+        Ok(Content::Reaction(reaction)) => {
+            let (to, what) = (reference(&reaction.to), reaction.reaction);
+            let value = json!({ "to": to, "reaction": what, "removed": reaction.removed });
+            ("reaction", value)
+        }
+        Ok(Content::Edit(edit)) => {
+            let value = json!({ "edits": content_id(&edit.id), "text": edit.text });
+            ("edit", value)
+        }
+        Ok(Content::Delete(delete)) => ("delete", json!({ "deletes": content_id(&delete.id) })),
+        Ok(Content::Receipt(receipt)) => {
+            let read: Vec<_> = receipt.read.iter().map(reference).collect();
+            ("receipt", json!({ "read": read }))
+        }
+        Ok(Content::Attachment(file)) => {
+            let value = json!({
+                "file": file.name,
+                "media_type": file.media_type,
+                "len": file.len,
+                "digest": hex(&file.digest),
+                "content": content_id(&file.content),
+                "caption": file.caption,
+            });
+            ("attachment", value)
+        }
+        Ok(Content::Unknown(frame)) => {
+            let (domain, tag) = (frame.domain, frame.tag);
+            let value = json!({ "domain": domain, "tag": tag, "bytes": hex(&frame.payload) });
+            ("unknown_content", value)
+        }
+        Ok(_) | Err(_) => ("unreadable_content", json!({ "bytes": hex(content) })),
+    }
+}
+
+fn reference(to: &Reference) -> Value {
+    json!({ "from": participant(to.author.as_ref()), "id": content_id(&to.id) })
+}
+
 fn of(conversation: &cf::core::ConversationId) -> Value {
     json!({ "conversation": conversation.to_string() })
 }
@@ -167,4 +212,35 @@ fn participant(id: Option<&ParticipantId>) -> Value {
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use cf::content::{ContentFrame, Edit};
+
+    use super::*;
+
+    #[test]
+    fn every_content_says_what_it_is() {
+        let kind = |content: Content| said(&content.encode().expect("short")).0;
+        assert_eq!(kind("Hello".into()), "message");
+        let (id, text) = (cf::content_id("m1").expect("short"), "Hi".to_owned());
+        assert_eq!(kind(Content::Edit(Edit { id, text })), "edit");
+        let (domain, tag, payload) = (7, 3, Bytes::from_static(b"theirs"));
+        let unknown = Content::Unknown(ContentFrame {
+            domain,
+            tag,
+            payload,
+        });
+        let (kind, value) = said(&unknown.encode().expect("short"));
+        assert_eq!(kind, "unknown_content");
+        assert_eq!(value["bytes"], "746865697273");
+        let (kind, value) = said(&Bytes::from_static(b"rubbish"));
+        assert_eq!(kind, "unreadable_content");
+        assert_eq!(
+            value["text"],
+            Value::Null,
+            "what is no content is no message"
+        );
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cf::content::Content;
 use cf::core::{ContentId, ConversationId, Error, Result};
 use cf::{Client, ConversationInfo, Home, LinkOptions, Request};
 use serde_json::{Value, json};
@@ -79,7 +80,8 @@ impl Owner {
                 text,
             } => {
                 let (talk, id) = (conversation_id(&conversation)?, cf::content_id(&id)?);
-                let state = self.client.send(talk, id.clone(), text).await?;
+                let content = Content::from(&*text).encode()?;
+                let state = self.client.send(talk, id.clone(), content).await?;
                 Ok(vec![sent(talk, &id, state)])
             }
             Call::State { conversation, id } => {
