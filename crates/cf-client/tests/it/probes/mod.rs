@@ -3,6 +3,7 @@
 
 mod bench;
 mod codec;
+mod conformance;
 mod conversations;
 mod initializations;
 pub(crate) mod psk;
