@@ -104,6 +104,9 @@ fn is_declared(path: &Path) -> bool {
         return true;
     }
     let folder = path.parent().unwrap();
+    if path.ends_with("mod.rs") {
+        return is_declared(&folder.with_extension("rs"));
+    }
     let declaration = format!("mod {};", path.file_stem().unwrap().to_str().unwrap());
     let above = ["main.rs", "lib.rs", "mod.rs"].map(|name| folder.join(name));
     let above = above.into_iter().chain([folder.with_extension("rs")]);
