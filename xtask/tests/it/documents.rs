@@ -92,8 +92,8 @@ fn has_test(name: &str) -> bool {
             && before.any(|l| l.starts_with("#[") && l.contains("test"))
     });
     // A macro makes tests of the functions that it lists.
-    let is_listed =
-        text.contains("macro_rules!") && text.contains("::test(") && lines.contains(&function);
+    let makes_tests = text.contains("::test(") || text.contains("law_tests!");
+    let is_listed = text.contains("macro_rules!") && makes_tests && lines.contains(&function);
     (is_test || is_listed) && is_declared(&path)
 }
 
