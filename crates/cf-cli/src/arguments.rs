@@ -59,6 +59,9 @@ pub(crate) enum Command {
     },
     /// Make a link to give to somebody, by which they can ask you
     Link {
+        /// Put everything into the link: long, but it needs nothing on the service
+        #[arg(long)]
+        full: bool,
         /// End the link after one invite
         #[arg(long)]
         once: bool,

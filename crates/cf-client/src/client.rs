@@ -82,11 +82,15 @@ impl Client {
     /// Makes a link by which others find this client: the text to give away.
     ///
     /// # Errors
-    /// `Misuse` without a discovery protocol; those of the components.
+    /// `Misuse` without the discovery protocol; those of the components.
     pub async fn link(&self, options: LinkOptions) -> Result<String> {
-        let discovery = self.inner.components.discoveries.first().cloned();
-        let discovery =
-            discovery.ok_or_else(|| Error::misuse("give the client a discovery protocol"))?;
+        let wanted = options.discovery.as_ref();
+        let mut all = self.inner.components.discoveries.iter();
+        let discovery = all.find(|discovery| wanted.is_none_or(|id| id == discovery.id()));
+        let discovery = discovery.cloned().ok_or_else(|| {
+            let which = wanted.map_or("a discovery protocol", ProtocolId::as_str);
+            Error::misuse(format!("give the client {which}"))
+        })?;
         let (bundles, expires_at, now) = self.bundles(options).await?;
         let mut seed = [0; 32];
         (self.inner.random)().fill(&mut seed);

@@ -26,7 +26,7 @@ pub fn builder(display_name: &str) -> Builder {
 /// | choice | stock component |
 /// |---|---|
 /// | framing | `/cf/framing/tagged/1` |
-/// | discovery | `/cf/discovery/link/1` |
+/// | discovery | `/cf/discovery/short-link/1` where a service retains, and `/cf/discovery/link/1` |
 /// | initialization | `/cf/init/inbox/1` |
 /// | conversation | `/cf/conversation/private/1` |
 /// | delivery service | none: name at least one |
@@ -102,9 +102,6 @@ impl Builder {
         if components.framings.is_empty() {
             components.framings.push(Arc::new(cf_framing::Tagged));
         }
-        if components.discoveries.is_empty() {
-            components.discoveries.push(Arc::new(cf_discovery::Link));
-        }
         if components.initializations.is_empty() {
             components
                 .initializations
@@ -117,6 +114,17 @@ impl Builder {
             Some(identity) => identity,
             None => Arc::new(SoftwareIdentity::generate(&mut SystemRandom::default())?),
         };
+        if components.discoveries.is_empty() {
+            let services = &components.services;
+            if services
+                .iter()
+                .any(|service| service.capabilities().retention.is_some())
+            {
+                let short = cf_discovery::ShortLink::new(identity.clone(), services.clone());
+                components.discoveries.push(Arc::new(short));
+            }
+            components.discoveries.push(Arc::new(cf_discovery::Link));
+        }
         let store = store.unwrap_or_else(|| Arc::new(cf_store::MemoryStore::default()));
         let profile = Profile {
             identity,

@@ -12,11 +12,12 @@ const MIN_ID_LEN: usize = 6;
 
 pub(super) async fn link(
     session: &mut Session,
+    full: bool,
     once: bool,
     days: u64,
     out: &mut Output,
 ) -> Outcome {
-    let link = only(session.call(Call::Link { once, days }).await?)?;
+    let link = only(session.call(Call::Link { full, once, days }).await?)?;
     out.object(&link, |link| Some(show::line(link, "link")))?;
     Ok(())
 }

@@ -62,7 +62,9 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
     }
     let mut session = Session::open(place).await?;
     let outcome = match command {
-        Command::Link { once, days } => contacts::link(&mut session, once, days, &mut out).await,
+        Command::Link { full, once, days } => {
+            contacts::link(&mut session, full, once, days, &mut out).await
+        }
         Command::Add { link } => contacts::add(&mut session, link, &mut out).await,
         Command::Requests => contacts::requests(&mut session, &mut out).await,
         Command::Accept { id } => contacts::accept(&mut session, &id, &mut out).await,

@@ -24,6 +24,7 @@ pub(super) const SERVICE: &str = "service";
 #[serde(tag = "call", rename_all = "snake_case")]
 pub(crate) enum Call {
     Link {
+        full: bool,
         once: bool,
         days: u64,
     },

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cf::content::Content;
 use cf::core::{ContentId, ConversationId, Error, Result};
+use cf::discovery::Link;
 use cf::{Client, ConversationInfo, Home, LinkOptions, Request};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -59,7 +60,15 @@ impl Owner {
 
     pub(super) async fn answer(&self, call: Call) -> Result<Vec<Value>> {
         match call {
-            Call::Link { once, days } => self.link(once, days).await,
+            Call::Link { full, once, days } => {
+                let options = LinkOptions {
+                    lifetime: Duration::from_secs(days * 24 * 60 * 60),
+                    one_time: once,
+                    discovery: full.then_some(Link::ID),
+                };
+                let link = self.client.link(options).await?;
+                Ok(vec![json!({ "link": link })])
+            }
             Call::Add { link } => self.add(&link).await,
             Call::Requests => {
                 let requests = self.client.requests().await?;
@@ -103,15 +112,6 @@ impl Owner {
             }
             Call::Status => self.status().await,
         }
-    }
-
-    async fn link(&self, once: bool, days: u64) -> Result<Vec<Value>> {
-        let options = LinkOptions {
-            lifetime: Duration::from_secs(days * 24 * 60 * 60),
-            one_time: once,
-        };
-        let link = self.client.link(options).await?;
-        Ok(vec![json!({ "link": link })])
     }
 
     /// Who is a contact already, or asks to be one, is not asked again.

@@ -18,6 +18,7 @@ fn they_meet_talk_and_read_on_where_they_stopped() {
     town.json("raya", &["init", "--name", "Raya"]);
     let link = town.json("raya", &["link"]).remove(0);
     let link = link["link"].as_str().expect("a link");
+    assert!(link.len() < 100, "{link}");
     let added = town.json("saro", &["add", link]).remove(0);
     assert_eq!(added["added"], "now");
     town.json("saro", &["send", "Raya", "before you accept"]);
@@ -68,7 +69,7 @@ fn they_meet_talk_and_read_on_where_they_stopped() {
     assert_eq!(town.json("saro", &["add", link])[0]["added"], "before");
     let own = town.run("raya", &["add", link]);
     assert_eq!(own.status.code(), Some(1));
-    let link = town.json("saro", &["link", "--once"]).remove(0);
+    let link = town.json("saro", &["link", "--once", "--full"]).remove(0);
     let link = link["link"].as_str().expect("a link");
     assert_eq!(town.json("raya", &["add", link])[0]["added"], "before");
 }

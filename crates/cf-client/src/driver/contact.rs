@@ -24,6 +24,8 @@ pub struct LinkOptions {
     pub lifetime: Duration,
     /// Whether one invite uses it up.
     pub one_time: bool,
+    /// By which discovery it is found; the client's first, unless said otherwise.
+    pub discovery: Option<ProtocolId>,
 }
 
 impl Default for LinkOptions {
@@ -31,6 +33,7 @@ impl Default for LinkOptions {
         Self {
             lifetime: Duration::from_secs(30 * 24 * 60 * 60),
             one_time: false,
+            discovery: None,
         }
     }
 }
