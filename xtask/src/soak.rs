@@ -31,7 +31,7 @@ impl<'a> Soak<'a> {
         Some(soak)
     }
 
-    /// Runs whole clients in virtual time from seeds, then real processes that are
+    /// Runs conversations and whole clients in virtual time from seeds, then real processes that are
     /// killed.
     ///
     /// # Errors
@@ -43,6 +43,7 @@ impl<'a> Soak<'a> {
             ("CF_FIRST_SEED", self.first_seed),
         ];
         for (package, test) in [
+            ("cf-conversation", "soak::"),
             (
                 "cf-client",
                 "rules::nothing_is_lost_or_doubled_over_crashes_and_faults",

@@ -9,4 +9,8 @@ mod hostile;
 mod limits;
 mod pair;
 mod pressure;
+mod soak;
+mod storm;
+mod truth;
 mod vectors;
+mod wiretap;
