@@ -9,6 +9,7 @@ mod connector;
 mod laws;
 #[cfg(feature = "local")]
 mod local;
+mod redundant;
 mod segmented;
 
 use std::future::Future;
