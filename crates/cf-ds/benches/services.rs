@@ -4,6 +4,10 @@
 //! `cargo bench -p cf-ds --features local` prints the tables of docs/benchmarks.md.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![allow(
+    clippy::async_yields_async,
+    reason = "a listener is subscribed first, and listens later"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
