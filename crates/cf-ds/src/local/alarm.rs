@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cf_core::{DeliveryAddress, Result, Start};
@@ -12,6 +13,8 @@ use crate::Error;
 pub(super) struct Alarm {
     calls: Mutex<Calls>,
     rung: Condvar,
+    /// How many subscriptions wait for a payload.
+    waiting: AtomicUsize,
     room: Arc<Semaphore>,
 }
 
@@ -24,6 +27,8 @@ pub(super) struct Calls {
     pub(super) stop: bool,
     /// There may be something to read.
     pub(super) rings: bool,
+    /// The reader sleeps, since no subscription waits.
+    is_asleep: bool,
 }
 
 /// A subscription's wish for an address.
@@ -43,6 +48,7 @@ impl Alarm {
         Self {
             calls: Mutex::default(),
             rung: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             room: Arc::new(Semaphore::new(Self::MAX_ADDITIONS)),
         }
     }
@@ -51,6 +57,19 @@ impl Alarm {
     pub(super) fn ring(&self) {
         self.calls.lock().rings = true;
         self.rung.notify_one();
+    }
+
+    /// Makes the reader look again and again, while it is not dropped.
+    pub(super) fn watch(&self) -> Watch<'_> {
+        // After that the reader does not fall asleep any more; it may be.
+        if self.waiting.fetch_add(1, Ordering::SeqCst) == 0 {
+            let mut calls = self.calls.lock();
+            if calls.is_asleep {
+                calls.rings = true;
+                self.rung.notify_one();
+            }
+        }
+        Watch(self)
     }
 
     /// Asks the reader to subscribe to an address, and waits until it has.
@@ -97,22 +116,48 @@ impl Alarm {
         self.rung.notify_one();
     }
 
-    /// Waits until the alarm rings, at most for `patience`, or without end.
-    pub(super) fn wait(&self, patience: Option<Duration>) -> Calls {
+    /// Waits until the alarm rings, at most for `patience`.
+    pub(super) fn wait(&self, patience: Duration) -> Calls {
         let mut calls = self.calls.lock();
         if calls.is_empty() {
-            match patience {
-                Some(patience) => drop(self.rung.wait_for(&mut calls, patience)),
-                None => self.rung.wait(&mut calls),
+            self.rung.wait_for(&mut calls, patience);
+        }
+        calls.take()
+    }
+
+    /// Waits until the alarm rings: at most for `interval` while a subscription
+    /// waits, and without end while none does.
+    pub(super) fn wait_for_news(&self, interval: Duration) -> Calls {
+        let mut calls = self.calls.lock();
+        if calls.is_empty() {
+            if self.waiting.load(Ordering::SeqCst) > 0 {
+                self.rung.wait_for(&mut calls, interval);
+            } else {
+                calls.is_asleep = true;
+                self.rung.wait(&mut calls);
+                calls.is_asleep = false;
             }
         }
-        let taken = std::mem::take(&mut *calls);
-        calls.stop = taken.stop;
-        taken
+        calls.take()
+    }
+}
+
+/// A subscription that waits.
+pub(super) struct Watch<'a>(&'a Alarm);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 impl Calls {
+    fn take(&mut self) -> Self {
+        let taken = std::mem::take(self);
+        self.stop = taken.stop;
+        taken
+    }
+
     fn is_empty(&self) -> bool {
         self.additions.is_empty() && !self.stop && !self.rings
     }

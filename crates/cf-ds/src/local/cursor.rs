@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use cf_core::Cursor;
 
 use crate::Error;
@@ -16,9 +17,10 @@ impl Incarnation {
     /// The cursor of a sequence number: the incarnation, then the number in eight
     /// bytes, the highest first.
     pub(super) fn cursor(self, sequence: u64) -> Cursor {
-        let mut bytes = self.0.to_vec();
-        bytes.extend(sequence.to_be_bytes());
-        Cursor::new(bytes).expect("a cursor may have 16 bytes")
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.0);
+        bytes[8..].copy_from_slice(&sequence.to_be_bytes());
+        Cursor::new(Bytes::copy_from_slice(&bytes)).expect("a cursor may have 16 bytes")
     }
 
     /// The sequence number of a cursor, unless it is of another incarnation.

@@ -31,6 +31,8 @@ pub(super) struct OpenFile {
     pub(super) id: [u8; 16],
     pub(super) incarnation: Incarnation,
     inode: Option<Inode>,
+    /// Whether it waits for a lock.
+    is_patient: Arc<AtomicBool>,
 }
 
 type Inode = (u64, u64);
@@ -79,9 +81,11 @@ impl LocalFile {
         let inode = inode(&self.path);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&self.path, flags)?;
+        let is_patient = Arc::new(AtomicBool::new(true));
         let (file, most) = (self.clone(), pauses(self.busy_timeout));
+        let waits = is_patient.clone();
         connection.busy_handler(Some(move |count: i32| {
-            if count >= most || file.is_stopped() {
+            if count >= most || file.is_stopped() || !waits.load(Ordering::Relaxed) {
                 return false;
             }
             thread::sleep(pause(count));
@@ -95,6 +99,7 @@ impl LocalFile {
             id,
             incarnation,
             inode,
+            is_patient,
         })
     }
 
@@ -184,6 +189,11 @@ impl OpenFile {
     /// Whether the file that is open is still the one at `file`'s path.
     pub(super) fn is_at(&self, file: &LocalFile) -> bool {
         inode(file.path()) == self.inode
+    }
+
+    /// Makes it wait for locks, as it does at first, or not.
+    pub(super) fn be_patient(&self, is_patient: bool) {
+        self.is_patient.store(is_patient, Ordering::Relaxed);
     }
 }
 

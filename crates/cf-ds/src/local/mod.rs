@@ -10,6 +10,7 @@ mod queue;
 mod reader;
 mod schema;
 mod service;
+mod session;
 mod state;
 mod subscriber;
 mod subscription;

@@ -27,13 +27,10 @@ impl Reader {
         alarm: &Arc<Alarm>,
         state: &Arc<Mutex<State>>,
     ) -> Result<Self, Error> {
-        // From before anybody subscribes: whatever comes later is shown.
-        let seen = Tail::prepare(&open.connection)?.accepted()?;
         let mut reading = Reading {
             file: file.clone(),
             id: open.id,
             incarnation: open.incarnation,
-            seen,
             options: options.clone(),
             alarm: alarm.clone(),
             state: state.clone(),
@@ -59,8 +56,6 @@ struct Reading {
     file: LocalFile,
     id: [u8; 16],
     incarnation: Incarnation,
-    /// The number of the last payload that the subscriptions were shown.
-    seen: i64,
     options: LocalOptions,
     alarm: Arc<Alarm>,
     state: Arc<Mutex<State>>,
@@ -96,7 +91,7 @@ impl Reading {
                 Ok(End::Reopen) => {}
                 Err(error) => {
                     self.state.lock().fail(error);
-                    let calls = self.alarm.wait(Some(PAUSE));
+                    let calls = self.alarm.wait(PAUSE);
                     if calls.stop {
                         return;
                     }
@@ -116,14 +111,16 @@ impl Reading {
         let mut tail = Tail::prepare(&open.connection)?;
         if open.incarnation != self.incarnation {
             self.incarnation = open.incarnation;
-            self.seen = 0;
             self.state.lock().reset(open.incarnation);
         }
         self.state.lock().recover();
         let mut more = true;
         let mut looks = 0;
         loop {
-            let calls = self.alarm.wait(self.patience(more));
+            let calls = match more {
+                true => self.alarm.wait(Duration::ZERO),
+                false => self.alarm.wait_for_news(self.options.poll_interval),
+            };
             if calls.stop {
                 return Ok(End::Stop);
             }
@@ -139,18 +136,9 @@ impl Reading {
             }
             is_news |= tail.has_changed()?;
             if is_news {
-                more = tail.follow(&mut self.seen, &self.state)?;
+                more = tail.follow(&self.state)?;
                 more |= self.feed(&mut tail)?;
             }
-        }
-    }
-
-    /// How long there is nothing to look for, unless the alarm rings.
-    fn patience(&self, more: bool) -> Option<Duration> {
-        match more {
-            true => Some(Duration::ZERO),
-            false if self.state.lock().waiting > 0 => Some(self.options.poll_interval),
-            false => None,
         }
     }
 

@@ -15,6 +15,7 @@ use super::options::LocalOptions;
 use super::reader::Reader;
 use super::state::State;
 use super::subscription::LocalSubscription;
+use super::tail::Tail;
 use super::writer::Writer;
 use crate::Error;
 
@@ -88,7 +89,9 @@ impl LocalService {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let locator = Locator::parse(&format!("{}:{id}", Self::SCHEME))?;
-        let state = State::new(to_read.incarnation, options.max_addresses);
+        // From before anybody subscribes: whatever comes later is shown.
+        let seen = Tail::prepare(&to_read.connection)?.accepted()?;
+        let state = State::new(to_read.incarnation, seen, options.max_addresses);
         let state = Arc::new(Mutex::new(state));
         let alarm = Arc::new(Alarm::new());
         let reader = Reader::start(to_read, &file, &options, &alarm, &state)?;

@@ -7,9 +7,10 @@ use tokio::sync::Notify;
 
 use super::cursor::Incarnation;
 use super::subscriber::{Need, Subscriber};
+use super::transaction::{Accepted, Published};
 use crate::Error;
 
-/// The subscriptions of one service. The reader fills them; they hold the lock
+/// The subscriptions of one service. The writer and the reader fill them; they hold the lock
 /// for as long as it takes to move a payload, and never while the file is read.
 pub(super) struct State {
     incarnation: Incarnation,
@@ -18,21 +19,22 @@ pub(super) struct State {
     subscribers: HashMap<u64, Subscriber>,
     /// How many subscribers there ever were; their names.
     subscribed: u64,
-    /// How many subscribers wait for a payload.
-    pub(super) waiting: usize,
+    /// The number of the last payload that the subscriptions were shown.
+    seen: i64,
     /// Why the file can't be read, and how often that was so.
     trouble: (u64, Option<Error>),
 }
 
 impl State {
-    pub(super) fn new(incarnation: Incarnation, max_addresses: usize) -> Self {
+    /// No subscriptions: they will be shown what comes after the number `seen`.
+    pub(super) fn new(incarnation: Incarnation, seen: i64, max_addresses: usize) -> Self {
         Self {
             incarnation,
             max_addresses,
             listeners: HashMap::new(),
             subscribers: HashMap::new(),
             subscribed: 0,
-            waiting: 0,
+            seen,
             trouble: (0, None),
         }
     }
@@ -54,8 +56,9 @@ impl State {
         }
     }
 
-    pub(super) fn has_subscribers(&self) -> bool {
-        !self.subscribers.is_empty()
+    /// The number of the last payload that the subscriptions were shown.
+    pub(super) fn seen(&self) -> i64 {
+        self.seen
     }
 
     /// Subscribes from `start` on, where the last sequence number of the address
@@ -159,29 +162,62 @@ impl State {
         }
     }
 
-    /// Takes note of a payload in the file; says whether somebody wants it now.
-    pub(super) fn wants(&mut self, address: &DeliveryAddress, sequence: u64) -> bool {
-        let Some(listeners) = self.listeners.get(address) else {
-            return false;
-        };
-        let mut wanted = false;
-        for listener in listeners {
-            if let Some(reader) = self.subscribers.get_mut(listener) {
-                wanted |= reader.wants(address, sequence);
-            }
+    /// Shows the subscriptions what was just accepted, without a look at the file,
+    /// and names those to wake. `None` if the reader has to look, since they were
+    /// not shown all before it.
+    pub(super) fn show(
+        &mut self,
+        incarnation: Incarnation,
+        published: &Published,
+    ) -> Option<Vec<Arc<Notify>>> {
+        let follows = incarnation == self.incarnation && published.first == self.seen + 1;
+        if !follows && !published.accepted.is_empty() {
+            return self.subscribers.is_empty().then(Vec::new);
         }
-        wanted
+        let mut waiting = Vec::new();
+        for (number, accepted) in (published.first..).zip(&published.accepted) {
+            let Accepted {
+                address,
+                sequence,
+                payload,
+            } = accepted;
+            waiting.append(&mut self.offer(number, address, *sequence, payload));
+        }
+        Some(waiting)
     }
 
-    /// Gives a payload to all who want it now.
-    pub(super) fn offer(&mut self, address: &DeliveryAddress, sequence: u64, payload: &Bytes) {
+    /// Whether somebody may want a payload in the file, which is shown otherwise.
+    pub(super) fn wants(&mut self, number: i64, address: &DeliveryAddress) -> bool {
+        let is_wanted = number > self.seen && self.listeners.contains_key(address);
+        if !is_wanted {
+            self.seen = number.max(self.seen);
+        }
+        is_wanted
+    }
+
+    /// Shows the subscriptions a payload, and names those to wake once the lock is
+    /// free, which they need.
+    pub(super) fn offer(
+        &mut self,
+        number: i64,
+        address: &DeliveryAddress,
+        sequence: u64,
+        payload: &Bytes,
+    ) -> Vec<Arc<Notify>> {
+        // The writer may have shown it meanwhile.
+        if number <= self.seen {
+            return Vec::new();
+        }
+        self.seen = number;
+        let mut waiting = Vec::new();
         for listener in self.listeners.get(address).into_iter().flatten() {
             if let Some(reader) = self.subscribers.get_mut(listener)
                 && reader.offer(address, sequence, payload)
             {
-                reader.wake.notify_one();
+                waiting.push(reader.wake.clone());
             }
         }
+        waiting
     }
 
     /// What to read next, at most `most` addresses for each subscription.
@@ -210,6 +246,7 @@ impl State {
     /// Goes on with a file that was made again: all that is in it is new.
     pub(super) fn reset(&mut self, incarnation: Incarnation) {
         self.incarnation = incarnation;
+        self.seen = 0;
         for reader in self.subscribers.values_mut() {
             reader.reset();
         }

@@ -10,11 +10,7 @@ use tokio::sync::Notify;
 pub(super) struct Subscriber {
     pub(super) wake: Arc<Notify>,
     positions: HashMap<DeliveryAddress, Position>,
-    /// The addresses that have a payload here, by whose turn is next.
-    ready: BTreeMap<u64, DeliveryAddress>,
-    /// The addresses that have payloads in the file only, by whose turn is next.
-    hungry: BTreeMap<u64, DeliveryAddress>,
-    turns: u64,
+    turns: Turns,
     payloads: usize,
     bytes: usize,
     /// An address that is about to be added, and the last sequence number seen.
@@ -23,6 +19,16 @@ pub(super) struct Subscriber {
     taken: usize,
     /// The number of the last trouble that it was told of.
     pub(super) told: u64,
+}
+
+/// Whose turn it is.
+#[derive(Default)]
+struct Turns {
+    /// The addresses that have a payload here, by whose turn is next.
+    ready: BTreeMap<u64, DeliveryAddress>,
+    /// The addresses that have payloads in the file only, by whose turn is next.
+    hungry: BTreeMap<u64, DeliveryAddress>,
+    last: u64,
 }
 
 /// How far a subscription has read an address.
@@ -65,9 +71,7 @@ impl Subscriber {
         Self {
             wake,
             positions: HashMap::new(),
-            ready: BTreeMap::new(),
-            hungry: BTreeMap::new(),
-            turns: 0,
+            turns: Turns::default(),
             payloads: 0,
             bytes: 0,
             watched: None,
@@ -83,16 +87,15 @@ impl Subscriber {
     /// Subscribes to what comes after `fetched`.
     pub(super) fn place(&mut self, address: &DeliveryAddress, fetched: u64, known: u64) {
         self.remove(address);
-        self.turns += 1;
-        let position = Position {
+        let mut position = Position {
             fetched,
             known,
             read_ahead: VecDeque::new(),
             turn: None,
-            placed: self.turns,
+            placed: self.turns.next(),
         };
+        self.turns.queue(address, &mut position);
         self.positions.insert(address.clone(), position);
-        self.queue(address);
     }
 
     /// Notes what is published to an address that it may not have yet.
@@ -114,8 +117,7 @@ impl Subscriber {
             return false;
         };
         if let Some(turn) = position.turn {
-            self.ready.remove(&turn);
-            self.hungry.remove(&turn);
+            self.turns.remove(turn);
         }
         self.payloads -= position.read_ahead.len();
         self.bytes -= position.len();
@@ -132,19 +134,24 @@ impl Subscriber {
 
     /// The next payload of the address whose turn it is.
     pub(super) fn take(&mut self) -> Option<(DeliveryAddress, u64, Bytes)> {
-        let (_, address) = self.ready.pop_first()?;
+        let (_, address) = self.turns.ready.pop_first()?;
         let position = self.positions.get_mut(&address)?;
         let (sequence, payload) = position.read_ahead.pop_front()?;
         position.turn = None;
         self.payloads -= 1;
         self.bytes -= payload.len();
-        self.queue(&address);
+        self.turns.queue(&address, position);
         Some((address, sequence, payload))
     }
 
-    /// Takes note of a payload in the file, and says whether there is room for it
-    /// and it is the next.
-    pub(super) fn wants(&mut self, address: &DeliveryAddress, sequence: u64) -> bool {
+    /// Takes a payload that is in the file, if there is room for it and it is the
+    /// next, and else takes note of it; says whether it was without any before.
+    pub(super) fn offer(
+        &mut self,
+        address: &DeliveryAddress,
+        sequence: u64,
+        payload: &Bytes,
+    ) -> bool {
         if let Some((watched, noted)) = &mut self.watched
             && watched == address
         {
@@ -157,33 +164,16 @@ impl Subscriber {
         if sequence <= position.fetched {
             return false;
         }
+        let was_idle = self.turns.ready.is_empty();
         position.known = position.known.max(sequence);
-        let is_next = sequence == position.fetched + 1;
-        if is_next && has_room {
-            return true;
-        }
-        self.queue(address);
-        false
-    }
-
-    /// Takes a payload that it wants; says whether it did.
-    pub(super) fn offer(
-        &mut self,
-        address: &DeliveryAddress,
-        sequence: u64,
-        payload: &Bytes,
-    ) -> bool {
-        if !self.wants(address, sequence) {
-            return false;
-        }
-        if let Some(position) = self.positions.get_mut(address) {
+        if has_room && sequence == position.fetched + 1 {
             position.fetched = sequence;
             position.read_ahead.push_back((sequence, payload.clone()));
             self.payloads += 1;
             self.bytes += payload.len();
         }
-        self.queue(address);
-        true
+        self.turns.queue(address, position);
+        was_idle && !self.turns.ready.is_empty()
     }
 
     /// What to read next, at most `most` addresses, for the subscriber `name`.
@@ -193,7 +183,7 @@ impl Subscriber {
         }
         let mut payloads = Self::MAX_PAYLOADS - self.payloads;
         let mut needs = Vec::new();
-        for address in self.hungry.values().take(most) {
+        for address in self.turns.hungry.values().take(most) {
             let Some(position) = self.positions.get(address) else {
                 continue;
             };
@@ -235,7 +225,7 @@ impl Subscriber {
             // What was known and did not come is no longer retained.
             position.fetched = position.fetched.max(need.known);
         }
-        self.queue(&need.address);
+        self.turns.queue(&need.address, position);
         came
     }
 
@@ -249,37 +239,42 @@ impl Subscriber {
     /// Whether it is worth to read more from the file.
     pub(super) fn is_hungry(&self) -> bool {
         let is_low = self.payloads <= Self::MAX_PAYLOADS / 2 && self.bytes <= Self::MAX_BYTES / 2;
-        is_low && !self.hungry.is_empty()
+        is_low && !self.turns.hungry.is_empty()
     }
 
     pub(super) fn has_room(&self) -> bool {
         self.payloads < Self::MAX_PAYLOADS && self.bytes < Self::MAX_BYTES
     }
+}
+
+impl Turns {
+    fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
 
     /// Puts an address where it belongs. It keeps its turn, or gets the last one
     /// if it has none and something to read.
-    fn queue(&mut self, address: &DeliveryAddress) {
-        let Some(position) = self.positions.get_mut(address) else {
-            return;
-        };
+    fn queue(&mut self, address: &DeliveryAddress, position: &mut Position) {
         if let Some(turn) = position.turn {
-            self.ready.remove(&turn);
-            self.hungry.remove(&turn);
+            self.remove(turn);
         }
         let is_ready = !position.read_ahead.is_empty();
         if !is_ready && position.known <= position.fetched {
             position.turn = None;
             return;
         }
-        let turn = *position.turn.get_or_insert_with(|| {
-            self.turns += 1;
-            self.turns
-        });
+        let turn = *position.turn.get_or_insert_with(|| self.next());
         let turns = match is_ready {
             true => &mut self.ready,
             false => &mut self.hungry,
         };
         turns.insert(turn, address.clone());
+    }
+
+    fn remove(&mut self, turn: u64) {
+        self.ready.remove(&turn);
+        self.hungry.remove(&turn);
     }
 }
 

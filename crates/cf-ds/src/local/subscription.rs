@@ -76,7 +76,7 @@ impl Subscription for LocalSubscription {
                 if let Some(taken) = self.take() {
                     return Ok(taken?);
                 }
-                let _waiting = Waiting::begin(&self.shared);
+                let _watch = self.shared.alarm.watch();
                 self.wake.notified().await;
             }
         })
@@ -89,27 +89,5 @@ impl Subscription for LocalSubscription {
 impl Drop for LocalSubscription {
     fn drop(&mut self) {
         self.shared.state.lock().unsubscribe(self.subscriber);
-    }
-}
-
-/// Makes the reader look at the file again and again, for as long as it lives.
-struct Waiting<'a>(&'a Shared);
-
-impl<'a> Waiting<'a> {
-    fn begin(shared: &'a Shared) -> Self {
-        let mut state = shared.state.lock();
-        state.waiting += 1;
-        let is_first = state.waiting == 1;
-        drop(state);
-        if is_first {
-            shared.alarm.ring();
-        }
-        Self(shared)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.state.lock().waiting -= 1;
     }
 }

@@ -64,21 +64,23 @@ impl<'c> Tail<'c> {
         Ok(last.map_or(0, i64::unsigned_abs))
     }
 
-    /// Shows the subscriptions the payloads with numbers over `seen`, and moves
-    /// it; says whether there are more.
-    pub(super) fn follow(&mut self, seen: &mut i64, state: &Mutex<State>) -> Result<bool, Error> {
-        let mut rows = self.published.query((*seen, Self::MAX_ROWS))?;
+    /// Shows the subscriptions the payloads that they were not shown; says whether
+    /// there are more.
+    pub(super) fn follow(&mut self, state: &Mutex<State>) -> Result<bool, Error> {
+        let seen = state.lock().seen();
+        let mut rows = self.published.query((seen, Self::MAX_ROWS))?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
             let number = row.get(0)?;
             let sequence = row.get::<_, i64>(1)?.unsigned_abs();
             let name = Bytes::from(row.get::<_, Vec<u8>>(2)?);
             let address = DeliveryAddress::new(name).map_err(|_| Error::DamagedFile)?;
-            if state.lock().wants(&address, sequence) {
+            let is_wanted = state.lock().wants(number, &address);
+            if is_wanted {
                 let payload = Bytes::from(row.get::<_, Vec<u8>>(3)?);
-                state.lock().offer(&address, sequence, &payload);
+                let waiting = state.lock().offer(number, &address, sequence, &payload);
+                waiting.iter().for_each(|one| one.notify_one());
             }
-            *seen = number;
             count += 1;
         }
         Ok(count == Self::MAX_ROWS)

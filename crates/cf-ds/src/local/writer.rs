@@ -1,26 +1,52 @@
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Duration;
 
 use cf_core::{Outcome, PublishRequest};
 use parking_lot::Mutex;
-use rusqlite::Connection;
 
 use super::alarm::Alarm;
-use super::file::{LocalFile, OpenFile, instant};
-use super::options::LocalOptions;
-use super::queue::{Pending, Queue, Wake};
+use super::file::{LocalFile, OpenFile};
+use super::options::{Durability, LocalOptions};
+use super::queue::{Pending, Queue, Size, Wake};
+use super::session::Session;
 use super::state::State;
 use super::thread::OwnedThread;
-use super::transaction::{Failure, Transactions};
+use super::transaction::Failure;
 use crate::Error;
 
-/// Publishes what is queued, a group in each transaction. Its thread ends with it.
+/// Publishes what is queued, a group in each transaction: whoever publishes does,
+/// if that is quick, and else a thread, which ends with the writer.
 pub(super) struct Writer {
-    queue: Arc<Queue>,
-    file: LocalFile,
+    desk: Arc<Desk>,
     _thread: OwnedThread,
 }
+
+/// What publishers and the thread share.
+struct Desk {
+    queue: Queue,
+    /// Whoever holds it writes. The thread opens the file if there is none.
+    session: Mutex<Option<Session>>,
+    file: LocalFile,
+    id: [u8; 16],
+    options: LocalOptions,
+    /// Calls this process's own reader, so that it need not find out.
+    alarm: Arc<Alarm>,
+    state: Arc<Mutex<State>>,
+}
+
+/// How often old payloads are let go while nobody publishes.
+const UPKEEP: Duration = Duration::from_secs(60);
+/// What the thread writes at once.
+const LARGE: Size = Size {
+    publishes: 256,
+    bytes: 2 * 1024 * 1024,
+};
+/// What a publisher writes at once: it must not keep its other tasks waiting.
+const SMALL: Size = Size {
+    publishes: 16,
+    bytes: 64 * 1024,
+};
 
 impl Writer {
     pub(super) fn start(
@@ -30,168 +56,137 @@ impl Writer {
         alarm: Arc<Alarm>,
         state: Arc<Mutex<State>>,
     ) -> Result<Self, Error> {
-        let queue = Arc::new(Queue::new());
-        let writing = Writing {
-            queue: queue.clone(),
+        let desk = Arc::new(Desk {
+            queue: Queue::new(),
             file: file.clone(),
             id: open.id,
+            session: Mutex::new(Some(Session::new(open, options))),
             options: options.clone(),
             alarm,
             state,
-        };
-        let thread = OwnedThread::start("cf-ds-local-write", move || writing.run(open))?;
+        });
+        let working = Working(desk.clone());
+        let thread = OwnedThread::start("cf-ds-local-write", move || working.run())?;
         Ok(Self {
-            queue,
-            file: file.clone(),
+            desk,
             _thread: thread,
         })
     }
 
     pub(super) async fn publish(&self, request: PublishRequest) -> Outcome {
-        self.queue.publish(request).await
+        let outcome = match self.desk.queue.push(request).await {
+            Ok(outcome) => outcome,
+            Err(error) => return Outcome::Unavailable(error.into()),
+        };
+        let duty = Duty(&self.desk);
+        match self.desk.options.durability {
+            Durability::KilledProcess => {
+                // Whoever else is about to publish gets into the same transaction.
+                yield_once().await;
+                duty.write();
+            }
+            // A commit waits for the disk: that is the thread's.
+            Durability::PowerCut => drop(duty),
+        }
+        match outcome.await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Unknown(Error::NoThread.into()),
+        }
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.file.stop();
-        self.queue.stop();
+        self.desk.file.stop();
+        self.desk.queue.stop();
     }
 }
 
-/// What the thread has.
-struct Writing {
-    queue: Arc<Queue>,
-    file: LocalFile,
-    id: [u8; 16],
-    options: LocalOptions,
-    /// Calls this process's own reader, so that it need not find out.
-    alarm: Arc<Alarm>,
-    state: Arc<Mutex<State>>,
+/// To see that a queued publish is written; dropping it leaves that to the thread.
+struct Duty<'a>(&'a Desk);
+
+impl Duty<'_> {
+    /// Writes all that is queued, without waiting for anything.
+    fn write(self) {
+        if self.0.try_write() {
+            std::mem::forget(self);
+        }
+    }
 }
 
-impl Drop for Writing {
-    /// However the thread ends, nobody waits for it any more.
+impl Drop for Duty<'_> {
     fn drop(&mut self) {
-        self.queue.stop();
+        self.0.queue.call();
     }
 }
 
-/// Why a connection is given up.
-enum End {
-    Stop,
-    Reopen,
-}
-
-/// How often old payloads are let go while nobody publishes.
-const UPKEEP: Duration = Duration::from_secs(60);
-/// How many pages the write-ahead log gathers before they go into the file, if
-/// nobody waits to publish, and if somebody does.
-const BACKLOG: (i64, i64) = (1_000, 4_000);
-/// From how many pages on the log must start anew, though readers have to wait.
-const LONGEST_LOG: i64 = 16_000;
-
-impl Writing {
-    fn run(&self, open: OpenFile) {
-        let mut opened = Ok(open);
-        loop {
-            let end = opened.and_then(|open| {
-                if open.id == self.id {
-                    self.serve(&open)
-                } else {
-                    Err(Error::ReplacedFile)
-                }
-            });
-            match end {
-                Ok(End::Stop) => return,
-                Ok(End::Reopen) => {}
-                Err(error) => {
-                    if let Wake::Group(group) = self.queue.wait(Duration::ZERO) {
-                        refuse(group, error);
-                    }
-                    match self.queue.wait(UPKEEP) {
-                        Wake::Stop => return,
-                        Wake::Quiet => {}
-                        Wake::Group(group) => self.queue.put_back(group),
-                    }
-                }
+impl Desk {
+    /// Writes what is queued, if that is quick and nobody else does; says whether
+    /// the thread has nothing to do.
+    fn try_write(&self) -> bool {
+        let Some(mut seat) = self.session.try_lock() else {
+            return false;
+        };
+        // A panic, of the clock for example, leaves none behind.
+        let Some(mut session) = seat.take() else {
+            return false;
+        };
+        let is_done = session.is_free() && session.is_at(&self.file) && {
+            match self.queue.take_all(SMALL) {
+                // Somebody else was quicker.
+                Some(group) if group.is_empty() => true,
+                Some(group) => match self.publish(&mut session, group, false) {
+                    Ok(()) => !session.is_due(),
+                    Err(Error::Busy | Error::Full) => false,
+                    Err(_) => return false,
+                },
+                None => false,
             }
-            opened = self.file.open();
-        }
+        };
+        *seat = Some(session);
+        is_done
     }
 
-    fn serve(&self, open: &OpenFile) -> Result<End, Error> {
-        let connection = &open.connection;
-        let mut transactions = Transactions::prepare(connection, open.incarnation, &self.options)?;
-        let mut turns = Turns::new();
-        let mut lags = false;
-        loop {
-            let patience = if lags { Duration::ZERO } else { UPKEEP };
-            let wake = self.queue.wait(patience);
-            if !matches!(wake, Wake::Stop) && !open.is_at(&self.file) {
-                if let Wake::Group(group) = wake {
-                    self.queue.put_back(group);
-                }
-                return Ok(End::Reopen);
-            }
-            match wake {
-                Wake::Stop => return Ok(End::Stop),
-                Wake::Quiet => {
-                    // What fails now is tried again with the next publish.
-                    let kept_up = transactions.keep_up((self.options.clock)());
-                    if !lags {
-                        write_back(connection, 1)?;
-                    }
-                    lags = kept_up.unwrap_or(false);
-                }
-                Wake::Group(group) => {
-                    turns.begin();
-                    match self.publish(&mut transactions, group) {
-                        Ok(more) => lags = more,
-                        Err(Error::Busy | Error::Full) => {}
-                        Err(_) => return Ok(End::Reopen),
-                    }
-                    let (calm, busy) = BACKLOG;
-                    write_back(connection, if self.queue.is_empty() { calm } else { busy })?;
-                    turns.end();
-                }
-            }
-        }
-    }
-
-    /// Publishes a group and answers; says whether retention lags behind.
+    /// Publishes a group and answers, or puts it back if somebody else writes and
+    /// it is not patient.
     fn publish(
         &self,
-        transactions: &mut Transactions<'_>,
+        session: &mut Session,
         group: Vec<Pending>,
-    ) -> Result<bool, Error> {
-        let now = (self.options.clock)();
+        is_patient: bool,
+    ) -> Result<(), Error> {
         let requests = group.iter().map(|pending| &pending.request);
-        match transactions.publish(requests, now) {
-            Ok((outcomes, lags)) => {
-                // Whoever subscribes after this calls the reader itself.
-                if self.state.lock().has_subscribers() {
-                    self.alarm.ring();
+        match session.publish(requests, is_patient) {
+            Ok(published) => {
+                let shown = self.state.lock().show(session.incarnation(), &published);
+                match shown {
+                    Some(waiting) => waiting.into_iter().for_each(|one| one.notify_one()),
+                    None => self.alarm.ring(),
                 }
-                for (pending, outcome) in group.into_iter().zip(outcomes) {
+                for (pending, outcome) in group.into_iter().zip(published.outcomes) {
                     pending.answer(outcome);
                 }
-                Ok(lags)
+                Ok(())
+            }
+            Err(Failure {
+                error: Error::Busy,
+                is_certain: true,
+            }) if !is_patient => {
+                self.queue.put_back(group);
+                Err(Error::Busy)
             }
             // There may be room for one where there is none for all.
             Err(Failure {
                 error: Error::Full,
                 is_certain: true,
             }) if group.len() > 1 => {
-                let mut lags = false;
                 for pending in group {
-                    match self.publish(transactions, vec![pending]) {
-                        Ok(more) => lags = more,
-                        Err(Error::Busy | Error::Full) => {}
+                    match self.publish(session, vec![pending], is_patient) {
+                        Ok(()) | Err(Error::Busy | Error::Full) => {}
                         Err(error) => return Err(error),
                     }
                 }
-                Ok(lags)
+                Ok(())
             }
             Err(Failure { error, is_certain }) => {
                 if is_certain {
@@ -207,67 +202,117 @@ impl Writing {
     }
 }
 
+/// The thread.
+struct Working(Arc<Desk>);
+
+impl Drop for Working {
+    /// However the thread ends, nobody waits for it any more.
+    fn drop(&mut self) {
+        self.0.queue.stop();
+    }
+}
+
+impl Working {
+    fn run(&self) {
+        let mut lags = false;
+        loop {
+            let patience = if lags { Duration::ZERO } else { UPKEEP };
+            let wake = self.0.queue.wait(patience);
+            if wake == Wake::Stop {
+                return;
+            }
+            let mut seat = self.0.session.lock();
+            lags = match self.serve(seat.take(), wake == Wake::Quiet) {
+                Ok(session) => {
+                    let lags = session.lags;
+                    *seat = Some(session);
+                    lags
+                }
+                Err(error) => {
+                    // What came while it was tried waits for the next attempt.
+                    loop {
+                        let group = self.0.queue.take(LARGE);
+                        if group.is_empty() {
+                            break;
+                        }
+                        refuse(group, error);
+                    }
+                    false
+                }
+            };
+        }
+    }
+
+    /// Writes all that is queued, and does what else is due.
+    fn serve(&self, session: Option<Session>, is_quiet: bool) -> Result<Session, Error> {
+        let queue = &self.0.queue;
+        let mut session = self.look_up(session)?;
+        let mut was_idle = true;
+        loop {
+            let group = queue.take(LARGE);
+            if group.is_empty() {
+                break;
+            }
+            was_idle = false;
+            match self.0.publish(&mut session, group, true) {
+                Ok(()) | Err(Error::Busy | Error::Full) => {}
+                Err(_) => {
+                    session = self.look_up(None)?;
+                    continue;
+                }
+            }
+            let backlog = match queue.is_empty() {
+                true => Session::CALM,
+                false => Session::BUSY,
+            };
+            if session.write_back(backlog).is_err() || !session.is_at(&self.0.file) {
+                session = self.look_up(None)?;
+            }
+        }
+        if was_idle {
+            let lagged = session.lags;
+            if is_quiet || lagged {
+                session.keep_up();
+            }
+            let backlog = match is_quiet && !lagged {
+                true => Session::QUIET,
+                false => Session::BUSY,
+            };
+            session.write_back(backlog)?;
+        }
+        Ok(session)
+    }
+
+    /// The session, or a new one if the file was made again.
+    fn look_up(&self, session: Option<Session>) -> Result<Session, Error> {
+        if let Some(session) = session
+            && session.is_at(&self.0.file)
+        {
+            return Ok(session);
+        }
+        let open = self.0.file.open()?;
+        if open.id != self.0.id {
+            return Err(Error::ReplacedFile);
+        }
+        Ok(Session::new(open, &self.0.options))
+    }
+}
+
 fn refuse(group: Vec<Pending>, error: Error) {
     for pending in group {
         pending.answer(Outcome::Unavailable(error.into()));
     }
 }
 
-/// Moves what the write-ahead log has gathered into the file, from `backlog`
-/// pages on. Readers and other writers go on meanwhile.
-fn write_back(connection: &Connection, backlog: i64) -> Result<(), Error> {
-    let checkpoint = |mode: &str| {
-        connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-            Ok((row.get(1)?, row.get(2)?))
-        })
-    };
-    let (pages, written): (i64, i64) = checkpoint("NOOP")?;
-    if pages - written < backlog {
-        return Ok(());
-    }
-    // That it is not possible now, or the disk is full, hurts nobody yet.
-    match checkpoint("PASSIVE") {
-        Ok((pages, _)) if pages > LONGEST_LOG => {
-            let _ = checkpoint("RESTART");
+/// Lets the other tasks go on before this one does.
+async fn yield_once() {
+    let mut has_yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
         }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Lets other processes write, too: they look for the lock every 0.2 ms, and one
-/// that writes all the time would hardly ever leave it free when they look.
-struct Turns {
-    /// Since when the lock was not free for long.
-    since: Instant,
-    /// When the last transaction ended.
-    ended: Instant,
-}
-
-impl Turns {
-    /// How long a process writes without a pause.
-    const LONGEST: Duration = Duration::from_millis(10);
-    const PAUSE: Duration = Duration::from_micros(500);
-
-    fn new() -> Self {
-        let now = instant();
-        Self {
-            since: now,
-            ended: now,
-        }
-    }
-
-    fn begin(&mut self) {
-        let now = instant();
-        if now - self.ended >= Self::PAUSE {
-            self.since = now;
-        } else if now - self.since >= Self::LONGEST {
-            thread::sleep(Self::PAUSE);
-            self.since = instant();
-        }
-    }
-
-    fn end(&mut self) {
-        self.ended = instant();
-    }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

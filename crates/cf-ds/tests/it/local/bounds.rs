@@ -304,16 +304,25 @@ async fn the_write_ahead_log_is_bounded() {
     assert!(len("town.db") < 4 << 20, "{}", len("town.db"));
 }
 
-/// Whatever ends the service's thread, nobody waits for ever.
+/// Whatever ends the service's threads, nobody waits for ever.
 #[tokio::test]
 async fn a_thread_that_panics_leaves_nobody_waiting() {
     let directory = TempDir::new().unwrap();
+    let path = directory.path().join("town.db");
     let options = LocalOptions {
-        clock: Arc::new(|| panic!("the clock is broken, as the test wants it")),
+        clock: Arc::new(|| {
+            let thread = std::thread::current();
+            let is_ours = thread.name().is_some_and(|name| name.starts_with("cf-ds"));
+            assert!(!is_ours, "the clock is broken, as the test wants it");
+            Timestamp(1)
+        }),
         ..LocalOptions::default()
     };
-    let service = open(&directory.path().join("town.db"), options);
+    let service = open(&path, options);
     let publish = || service.publish(PublishRequest::new(address("a"), "payload"));
+    // Another process writes, so that the publish is the thread's.
+    let holder = rusqlite::Connection::open(&path).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let outcome = publish().await;
     assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
     let outcome = publish().await;
@@ -322,6 +331,40 @@ async fn a_thread_that_panics_leaves_nobody_waiting() {
     for _ in 0..2 {
         let failure = timeout(Duration::from_secs(10), subscription.next()).await;
         assert_eq!(failure.unwrap().unwrap_err().kind(), ErrorKind::Other);
+    }
+}
+
+/// A publisher that panics while it writes takes nobody else with it.
+#[tokio::test]
+async fn a_publisher_that_panics_leaves_the_file_to_others() {
+    let directory = TempDir::new().unwrap();
+    let count = AtomicU64::new(0);
+    let options = LocalOptions {
+        clock: Arc::new(move || match count.fetch_add(1, Ordering::Relaxed) {
+            0 => panic!("the clock is broken, as the test wants it"),
+            _ => Timestamp(1),
+        }),
+        ..LocalOptions::default()
+    };
+    let service = open(&directory.path().join("town.db"), options);
+    let other = service.clone();
+    let broken = tokio::spawn(async move { publish(&other, "a", "lost").await });
+    assert!(broken.await.unwrap_err().is_panic());
+    assert_eq!(sequence(&publish(&service, "a", "first").await), 1);
+}
+
+/// A publish whose future is dropped early is nobody's burden, and delays none.
+#[tokio::test]
+async fn a_publish_that_is_given_up_holds_nothing() {
+    let town = town(LocalOptions::default());
+    let service = &town.service;
+    for n in 0..100u8 {
+        let request = PublishRequest::new(address("given up"), vec![n]);
+        assert!(crate::poll_once(service.publish(request)).is_none());
+    }
+    let mut subscription = subscribe(service, "given up", Start::Earliest).await;
+    for n in 0..100u8 {
+        assert_eq!(next(&mut *subscription).await.payload, vec![n]);
     }
 }
 
