@@ -305,7 +305,8 @@ impl RatchetConversation {
                 self.session
                     .commit_next(&step, env.random, self.next_publish)?;
                 self.known_stored = 0;
-                let tags = self.window.turn(step.before_len, old.as_ref(), &mut routes);
+                let (len, dropped) = (step.before_len, step.before.dropped);
+                let tags = self.window.turn(len, dropped, old.as_ref(), &mut routes);
                 self.keep(step.before, &tags, env.now, &mut changes, &mut routes);
                 (
                     self.session

@@ -131,10 +131,12 @@ impl Window {
     }
 
     /// Ends the current chain at `len` frames, whose remaining tags it gives,
-    /// and makes the next one current.
+    /// and makes the next one current. The first `dropped` of the tags are not
+    /// expected any more: their keys are not kept.
     pub(crate) fn turn(
         &mut self,
         len: u32,
+        dropped: u32,
         key: Option<&HeaderKey>,
         routes: &mut Routes,
     ) -> Vec<RoutingTag> {
@@ -146,13 +148,17 @@ impl Window {
                 .collect(),
             None => Vec::new(),
         };
-        for (at, tag) in old.tags.drain(..).enumerate().skip(count) {
-            self.slots.remove(&tag);
-            if at < old.expected {
-                routes.forget(tag);
+        let is_kept = |at: usize| (dropped as usize..count).contains(&at);
+        for (at, tag) in old.tags.drain(..).enumerate() {
+            if !is_kept(at) {
+                self.slots.remove(&tag);
+                if at < old.expected {
+                    routes.forget(tag);
+                }
             }
         }
-        for tag in &kept[old.expected.min(kept.len())..] {
+        let new = old.expected.max(dropped as usize);
+        for tag in &kept[new.min(kept.len())..] {
             routes.expect(*tag);
         }
         self.current = std::mem::take(&mut self.next);

@@ -46,6 +46,8 @@ pub(crate) struct ReliableConversation {
     pub(super) alone: Option<PublishId>,
     /// When the peer is told of numbers that never come.
     pub(super) skip_due: Timestamp,
+    /// When a frame without content asks the peer for an acknowledgement.
+    pub(super) probe_due: Timestamp,
     /// When the queue is looked at again.
     pub(super) flush_due: Timestamp,
     pub(super) ended: bool,

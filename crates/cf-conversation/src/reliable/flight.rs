@@ -4,7 +4,10 @@ use cf_core::{ContentId, DeliveryPoint, Publish, PublishId, Timestamp};
 
 use crate::Error;
 
-use super::frame::{Acknowledgement, MAX_SKIPPED, WINDOW};
+use super::frame::{Acknowledgement, MAX_SKIPPED, MAX_UNACKNOWLEDGED, WINDOW};
+
+/// How often a content is sent again before a frame without content follows it.
+const FIRST_PROBE: u32 = 4;
 
 /// What was sent and is not acknowledged.
 pub(crate) struct Flights {
@@ -83,6 +86,23 @@ impl Flights {
     /// Whether the receiver's window has room for another number.
     pub(crate) fn has_room(&self) -> bool {
         self.next - self.acknowledged <= WINDOW
+    }
+
+    /// Whether content may travel under the next number.
+    pub(crate) fn has_room_for_content(&self) -> bool {
+        self.has_room() && self.flights.len() < MAX_UNACKNOWLEDGED
+    }
+
+    /// Whether the last frame was sent again so often that its receiver may have
+    /// it and no longer know its tag. Each further frame without content waits
+    /// twice as long.
+    pub(crate) fn needs_probe(&self, number: u64) -> bool {
+        let last = (self.flights.last_key_value()).filter(|(last, _)| **last == number);
+        let mut behind = self.flights.values().rev();
+        let probes = behind.position(|flight| flight.has_content);
+        let probes = probes.unwrap_or(self.flights.len()) as u32;
+        let most = FIRST_PROBE.checked_shl(probes).unwrap_or(u32::MAX);
+        last.is_some_and(|(_, flight)| flight.resent == most)
     }
 
     pub(crate) fn closed(&self) -> &BTreeSet<u64> {

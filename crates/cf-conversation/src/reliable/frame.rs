@@ -8,6 +8,11 @@ use crate::wire::reliable as wire;
 /// How far a sequence goes beyond what its receiver has all of.
 pub(crate) const WINDOW: u64 = 16_384;
 
+/// How many frames with content are on their way at most. Whatever becomes of
+/// them, their receiver keeps their keys: half of the 2,048 of the ratchet, so
+/// that what is lost beside them takes none away.
+pub(crate) const MAX_UNACKNOWLEDGED: usize = 1_024;
+
 /// The longest bitmap of an acknowledgement alone, in bytes: the whole window.
 pub(crate) const BITMAP_ALONE: usize = (WINDOW / 8) as usize;
 

@@ -112,9 +112,14 @@ impl ReliableConversation {
     }
 
     fn acknowledged(&mut self, what: &Acknowledgement, env: &mut Env<'_>) {
-        let before = self.flights.acknowledged();
+        let before = (self.flights.acknowledged(), self.flights.closed().len());
         let ended = self.flights.acknowledge(what);
-        self.head_changed |= self.flights.acknowledged() != before || !ended.is_empty();
+        let closed = self.flights.closed().len();
+        self.head_changed |= (self.flights.acknowledged(), closed) != before || !ended.is_empty();
+        if (1..before.1).contains(&closed) {
+            // One frame does not name all of them.
+            self.skip_due = env.now;
+        }
         let last = ended.iter().map(|(_, flight)| flight.publish).max();
         for (number, flight) in ended {
             self.delete_own(records::numbered(records::UNACKNOWLEDGED, number));

@@ -76,6 +76,7 @@ impl ReliableConversation {
             acknowledging: Acknowledging::new(settings.acknowledge_after, false, now),
             alone: None,
             skip_due: Timestamp::NEVER,
+            probe_due: Timestamp::NEVER,
             flush_due: Timestamp::NEVER,
             ended: false,
             broken: false,

@@ -29,7 +29,7 @@ impl ReliableConversation {
         if id.as_ref().is_some_and(|id| self.pending.contains(id)) {
             return Ok(());
         }
-        if self.queue.waiting.is_empty() && self.flights.has_room() {
+        if self.queue.waiting.is_empty() && self.flights.has_room_for_content() {
             let body = Body::Content(bytes.clone());
             match self.transmit(body, id.clone(), true, env) {
                 Err(error) if error.is_retryable() => {}
@@ -117,7 +117,7 @@ impl ReliableConversation {
             let Some(first) = self.queue.waiting.front() else {
                 return Ok(());
             };
-            if !self.flights.has_room() {
+            if !self.flights.has_room_for_content() {
                 return Ok(());
             }
             let (id, place) = (first.content.clone(), first.place);

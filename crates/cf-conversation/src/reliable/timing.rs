@@ -51,6 +51,7 @@ impl ReliableConversation {
             self.order.due(),
             self.acknowledgement_due(),
             self.skip_due,
+            self.probe_due,
             self.flush_due,
             queue,
         ];
@@ -76,6 +77,12 @@ impl ReliableConversation {
                 && (!self.flights.has_room() || self.transmit(Body::None, None, true, env).is_err())
             {
                 self.skip_due = env.now.after(RETRY_AFTER);
+            }
+        }
+        if self.probe_due <= env.now {
+            self.probe_due = Timestamp::NEVER;
+            if self.flights.has_room() && self.transmit(Body::None, None, true, env).is_err() {
+                self.probe_due = env.now.after(RETRY_AFTER);
             }
         }
         if self.acknowledgement_due() <= env.now {
@@ -119,6 +126,9 @@ impl ReliableConversation {
             let delay = delay.min(settings.longest_resend);
             let due = env.now.after(jittered(delay, env)).min(ends_at);
             self.flights.postpone(number, due);
+            if self.flights.needs_probe(number) {
+                self.probe_due = env.now;
+            }
             let key = records::numbered(records::UNACKNOWLEDGED, number);
             if let Some(stored) = self.record(&key, env)? {
                 let (publish, _, _) = records::decode_publish(stored)?;

@@ -1,6 +1,6 @@
 //! Bounds, long losses, restored states, points and the states of content.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,7 +160,7 @@ fn the_wrapper_queues_and_sends_later() {
     let mut pair = Pair::new(&private(), Faults::NONE, 4);
     let now = pair.now;
     let payloads = burst(&mut pair, 0, 16_500);
-    assert_eq!(payloads.len(), 16_384);
+    assert_eq!(payloads.len(), 1_024);
     pair.sides[0].restart(now);
     assert_eq!(pair.sides[0].handle(Input::Time, now).unwrap(), 1);
     pair.sides[0].send("16499", "again", now).unwrap();
@@ -421,17 +421,22 @@ fn resends_are_the_same_payload_and_become_rare() {
     pair.sides[0].send("a", "a", now).unwrap();
     let first = pair.sides[0].outbox[0].clone();
     pair.publish(0);
-    let mut count = 0;
+    let (mut count, mut probes) = (0, HashSet::new());
     while pair.sides[0].wake <= now.after(Duration::from_secs(24 * 3600)) {
         pair.now = pair.sides[0].wake;
         let at = pair.now;
         pair.sides[0].handle(Input::Time, at).unwrap();
         for publish in pair.sides[0].outbox.drain(..) {
-            assert_eq!(publish.id, first.id);
+            if publish.id != first.id {
+                // It asks for an acknowledgement, and is sent again itself.
+                probes.insert(publish.id);
+                continue;
+            }
             assert_eq!(publish.frame, first.frame);
             assert_eq!(publish.points, first.points);
             count += 1;
         }
     }
     assert!((20..60).contains(&count), "{count} resends in a day");
+    assert!((1..5).contains(&probes.len()), "{probes:?}");
 }

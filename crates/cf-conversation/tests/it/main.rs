@@ -7,6 +7,7 @@ mod delivery;
 mod golden;
 mod hostile;
 mod limits;
+mod losses;
 mod pair;
 mod pressure;
 mod soak;

@@ -215,6 +215,10 @@ pub(crate) struct Pair {
     pub(crate) now: Timestamp,
     pub(crate) faults: Faults,
     pub(crate) random: SeededRandom,
+    /// Whose payloads are all lost, although a service accepts them.
+    pub(crate) muted: [bool; 2],
+    /// How many payloads were lost in a row, up to the last published.
+    pub(crate) lost: u64,
     wire: BTreeMap<(Timestamp, u64), (usize, Incoming)>,
     order: u64,
     /// Every payload that was published, by its tag.
@@ -288,6 +292,8 @@ impl Pair {
             now,
             faults,
             random,
+            muted: [false; 2],
+            lost: 0,
             wire: BTreeMap::new(),
             order: 0,
             payloads: HashMap::new(),
@@ -344,9 +350,11 @@ impl Pair {
                     outcome,
                 };
                 self.sides[from].handle(input, self.now).unwrap();
-                if self.random.chance(self.faults.loss) {
+                if self.muted[from] || self.random.chance(self.faults.loss) {
+                    self.lost += 1;
                     continue;
                 }
+                self.lost = 0;
                 let copies = 1 + u64::from(self.random.chance(self.faults.repetition));
                 for _ in 0..copies {
                     let delay = self.random.below(self.faults.longest_delay) + 1;
