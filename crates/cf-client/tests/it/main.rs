@@ -1,6 +1,7 @@
 //! What a client must show, in one binary.
 #![allow(clippy::unwrap_used)]
 
+mod combinators;
 mod mixed;
 mod observer;
 mod probes;
