@@ -10,6 +10,7 @@ mod limits;
 mod losses;
 mod pair;
 mod pressure;
+mod security;
 mod soak;
 mod storm;
 mod truth;

@@ -1,0 +1,314 @@
+//! What the protocol promises of secrecy and authenticity, against somebody who
+//! sees and keeps every payload, steals states and puts in what he likes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cf_conversation::{Ratchet, private};
+use cf_core::{
+    Content, ConversationEvent, ConversationProtocol, Env, ErrorKind, Identity, Incoming, Input,
+    OfferRequest, Output, Peer, PeerId, Publish, Records, Secret, Setup, Timestamp,
+};
+use cf_testkit::{RecordMap, SeededRandom};
+
+use crate::pair::{CONVERSATION, Faults, Named, Pair, info, point};
+
+fn protocols() -> [Arc<dyn ConversationProtocol>; 2] {
+    [private(), Arc::new(Ratchet::new())]
+}
+
+fn incoming(publish: &Publish, to: usize) -> Incoming {
+    Incoming {
+        point: point(["Saro's point", "Raya's point"][to]),
+        cursor: None,
+        tag: publish.frame.tag,
+        body: publish.frame.body.clone(),
+    }
+}
+
+/// Has a side send, and the other receive: gives every payload and its recipient.
+fn exchange(pair: &mut Pair, from: usize, id: &str) -> Vec<(usize, Publish)> {
+    pair.sides[from]
+        .send(id, format!("secret {id}"), pair.now)
+        .unwrap();
+    let mut payloads = Vec::new();
+    // What it sends, and what is answered.
+    for side in [from, 1 - from, from] {
+        for publish in std::mem::take(&mut pair.sides[side].outbox) {
+            let to = incoming(&publish, 1 - side);
+            pair.sides[1 - side]
+                .handle(Input::Frame(to), pair.now)
+                .unwrap();
+            payloads.push((1 - side, publish));
+        }
+    }
+    pair.now = pair.now.after(Duration::from_millis(1));
+    payloads
+}
+
+/// Whether what was stolen from a side opens one of its payloads, having searched
+/// far ahead.
+fn opens(
+    protocol: &Arc<dyn ConversationProtocol>,
+    stolen: &RecordMap,
+    (to, publish): &(usize, Publish),
+    now: Timestamp,
+) -> bool {
+    let mut random = SeededRandom::new(0xbad);
+    let mut env = Env {
+        now,
+        random: &mut random,
+        records: stolen as &dyn Records,
+    };
+    let thief: Arc<dyn Identity> = Named::new("a thief");
+    let mut conversation = protocol.restore(CONVERSATION, thief, &mut env).unwrap();
+    let incoming = incoming(publish, *to);
+    let miss = Input::Miss {
+        cursor: None,
+        point: incoming.point.clone(),
+        tag: incoming.tag,
+        budget: 3_000,
+    };
+    conversation.handle(miss, &mut env).unwrap();
+    let _ = conversation.handle(Input::Frame(incoming), &mut env);
+    let mut outputs = std::iter::from_fn(|| conversation.poll_output());
+    outputs.any(|output| matches!(output, Output::Event(ConversationEvent::Content { .. })))
+}
+
+/// A conversation of many turns: the payloads, and before each the records.
+struct Recorded {
+    payloads: Vec<(usize, Publish)>,
+    /// How many payloads there had been, and the records of both.
+    states: Vec<(usize, [RecordMap; 2])>,
+    now: Timestamp,
+}
+
+/// Turns of different lengths, each payload received before the next.
+fn recorded(protocol: &Arc<dyn ConversationProtocol>) -> Recorded {
+    let mut pair = Pair::new(protocol, Faults::NONE, 21);
+    pair.run_for(Duration::from_secs(10));
+    let mut recorded = Recorded {
+        payloads: Vec::new(),
+        states: Vec::new(),
+        now: pair.now,
+    };
+    let turns = [0, 0, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0];
+    for (number, from) in turns.into_iter().enumerate() {
+        let sent = exchange(&mut pair, from, &number.to_string());
+        recorded.payloads.extend(sent);
+        let records = [0, 1].map(|side: usize| pair.sides[side].records.clone());
+        recorded.states.push((recorded.payloads.len(), records));
+    }
+    recorded.now = pair.now;
+    recorded
+}
+
+#[test]
+fn forward_secrecy_a_stolen_state_opens_no_earlier_frame() {
+    for protocol in protocols() {
+        let recorded = recorded(&protocol);
+        for (earlier, records) in &recorded.states {
+            for payload in &recorded.payloads[..*earlier] {
+                // Neither what the recipient had nor what the sender has left.
+                for stolen in records {
+                    assert!(!opens(&protocol, stolen, payload, recorded.now));
+                }
+            }
+        }
+        // What is stolen is enough for what comes next.
+        let (count, records) = &recorded.states[0];
+        let next = &recorded.payloads[*count];
+        assert!(opens(&protocol, &records[next.0], next, recorded.now));
+    }
+}
+
+#[test]
+fn post_compromise_security_a_stolen_state_is_useless_after_an_exchange() {
+    for protocol in protocols() {
+        for victim in 0..2 {
+            let mut pair = Pair::new(&protocol, Faults::NONE, 22);
+            pair.run_for(Duration::from_secs(10));
+            exchange(&mut pair, 0, "a");
+            exchange(&mut pair, 1, "b");
+            let stolen = pair.sides[victim].records.clone();
+            // Each draws a fresh key when the other's step arrives.
+            let at_once = exchange(&mut pair, 1 - victim, "c");
+            assert!(opens(&protocol, &stolen, &at_once[0], pair.now));
+            for (from, id) in [(victim, "d"), (1 - victim, "e"), (victim, "f")] {
+                exchange(&mut pair, from, id);
+            }
+            for number in 0..6 {
+                let healed = exchange(&mut pair, number % 2, &format!("healed {number}"));
+                assert!(pair.sides[1 - number % 2].contents().len() > 1);
+                for payload in &healed {
+                    assert!(!opens(&protocol, &stolen, payload, pair.now));
+                }
+            }
+        }
+    }
+}
+
+/// What is put into a conversation is refused or is a duplicate; nothing is told
+/// and nothing is stored, and the conversation goes on.
+fn changes_nothing(pair: &mut Pair, to: usize, put_in: Incoming) {
+    let now = pair.now;
+    let side = &mut pair.sides[to];
+    let (records, contents) = (side.records.clone(), side.contents());
+    let miss = Input::Miss {
+        cursor: None,
+        point: put_in.point.clone(),
+        tag: put_in.tag,
+        budget: 8_192,
+    };
+    side.handle(miss, now).unwrap();
+    let result = side.handle(Input::Frame(put_in), now);
+    if let Err(error) = result {
+        assert_eq!(error.kind(), ErrorKind::Rejected);
+    }
+    assert_eq!(side.contents(), contents);
+    assert_eq!(side.records, records);
+    side.outbox.clear();
+}
+
+#[test]
+fn replay_no_frame_is_told_again() {
+    for protocol in protocols() {
+        let mut pair = Pair::new(&protocol, Faults::NONE, 23);
+        pair.run_for(Duration::from_secs(10));
+        let mut payloads = Vec::new();
+        for number in 0..60 {
+            payloads.extend(exchange(&mut pair, number / 3 % 2, &number.to_string()));
+        }
+        for restarted in [false, true] {
+            for (to, publish) in &payloads {
+                if restarted {
+                    pair.sides[*to].restart(pair.now);
+                }
+                let tag = publish.frame.tag;
+                let told = pair.sides[*to].contents();
+                let _ = pair.sides[*to].handle(Input::Frame(incoming(publish, *to)), pair.now);
+                assert_eq!(pair.sides[*to].contents(), told, "{tag:?}");
+                pair.sides[*to].outbox.clear();
+            }
+        }
+        exchange(&mut pair, 0, "after");
+        assert_eq!(pair.sides[1].contents().last().unwrap(), "secret after");
+    }
+}
+
+#[test]
+fn reflection_own_frames_are_refused() {
+    for protocol in protocols() {
+        let mut pair = Pair::new(&protocol, Faults::NONE, 24);
+        pair.run_for(Duration::from_secs(10));
+        for number in 0..12 {
+            let from = number / 2 % 2;
+            for (to, publish) in exchange(&mut pair, from, &number.to_string()) {
+                // Under its own tag, and under one that its sender expects.
+                let mut reflected = incoming(&publish, 1 - to);
+                changes_nothing(&mut pair, 1 - to, reflected.clone());
+                for tag in pair.sides[1 - to].expected.clone().into_iter().take(40) {
+                    reflected.tag = tag;
+                    changes_nothing(&mut pair, 1 - to, reflected.clone());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn injection_frames_of_another_conversation_are_refused() {
+    for protocol in protocols() {
+        let mut pair = Pair::new(&protocol, Faults::NONE, 25);
+        // The same people, another secret.
+        let mut other = Pair::new(&protocol, Faults::NONE, 26);
+        pair.run_for(Duration::from_secs(10));
+        other.run_for(Duration::from_secs(10));
+        for number in 0..8 {
+            let id = number.to_string();
+            exchange(&mut pair, number % 2, &id);
+            for (to, publish) in exchange(&mut other, number % 2, &id) {
+                let mut injected = incoming(&publish, to);
+                changes_nothing(&mut pair, to, injected.clone());
+                for tag in pair.sides[to].expected.clone().into_iter().take(40) {
+                    injected.tag = tag;
+                    changes_nothing(&mut pair, to, injected.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Whether Raya, who takes her peer for `peer` and is `own`, reads what Saro
+/// sends to `sent_to`, and he what she sends; all secrets are the same.
+fn they_talk(own: &'static str, peer: &'static str, sent_to: &'static str) -> [bool; 2] {
+    let protocol: Arc<dyn ConversationProtocol> = Arc::new(Ratchet::new());
+    let (saro, raya): (Arc<dyn Identity>, Arc<dyn Identity>) =
+        (Named::new("Saro"), Named::new(own));
+    let mut random = SeededRandom::new(27);
+    let mut env = Env {
+        now: Timestamp(1_800_000_000_000),
+        random: &mut random,
+        records: &cf_core::EmptyRecords,
+    };
+    let request = OfferRequest {
+        identity: Arc::clone(&raya),
+        expires_at: env.now.after(Duration::from_secs(1000)),
+        one_time: true,
+    };
+    let made = protocol.make_offer(request, &mut env).unwrap().unwrap();
+    let setup = |identity: &Arc<dyn Identity>, name, id| Setup {
+        conversation: CONVERSATION,
+        identity: Arc::clone(identity),
+        peer: Some(Peer {
+            id: PeerId(id),
+            participant: Some(Named::new(name).id().clone()),
+            offer: None,
+            points: vec![info("the other's point")],
+        }),
+        exported: Some(Secret::new(vec![5; 32])),
+        offer_secret: None,
+        parameters: Bytes::new(),
+        points: vec![info("an own point")],
+        arrived_at: None,
+    };
+    let mut creating = setup(&saro, sent_to, 1);
+    if let Some(peer) = &mut creating.peer {
+        peer.offer = Some(made.offer);
+    }
+    let created = protocol.create(creating, &mut env).unwrap();
+    let mut joining = setup(&raya, peer, 2);
+    (joining.offer_secret, joining.parameters) = (Some(made.secret), created.parameters);
+    let joined = protocol.join(joining, &mut env).unwrap();
+    let mut sides = [created.conversation, joined];
+    [0, 1].map(|from: usize| {
+        let content = Content::Bytes("who are you?".into());
+        let send = Input::Send { id: None, content };
+        sides[from].handle(send, &mut env).unwrap();
+        let mut outputs = std::iter::from_fn(|| sides[from].poll_output());
+        let publish = outputs.find_map(|output| match output {
+            Output::Publish(publish) => Some(publish),
+            _ => None,
+        });
+        let mut frame = incoming(&publish.unwrap(), 1 - from);
+        frame.point = point("an own point");
+        let result = sides[1 - from].handle(Input::Frame(frame), &mut env);
+        result.is_ok()
+    })
+}
+
+#[test]
+fn identity_binding_who_means_others_does_not_talk() {
+    assert_eq!(they_talk("Raya", "Saro", "Raya"), [true; 2]);
+    // Raya takes Saro's words for Oscar's; Saro means Oscar; they are swapped;
+    // one boundary between two names is another.
+    for (own, peer, sent_to) in [
+        ("Raya", "Oscar", "Raya"),
+        ("Raya", "Saro", "Oscar"),
+        ("Saro", "Raya", "Raya"),
+        ("oRaya", "Sar", "Raya"),
+    ] {
+        assert_eq!(they_talk(own, peer, sent_to), [false; 2], "{own}, {peer}");
+    }
+}
