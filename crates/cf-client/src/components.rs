@@ -76,6 +76,20 @@ impl Components {
         }
     }
 
+    /// A peer's points, as a conversation gets them: those that can be reached, or
+    /// all of them where none can now.
+    pub(crate) fn peer_points(&self, points: &[DeliveryPoint]) -> Vec<PointInfo> {
+        let reached: Vec<_> = points.iter().filter(|point| self.reaches(point)).collect();
+        let chosen = match reached.is_empty() {
+            true => points.iter().collect(),
+            false => reached,
+        };
+        chosen
+            .into_iter()
+            .map(|point| self.point_info(point))
+            .collect()
+    }
+
     /// Whether a payload could be sent to a point.
     pub(crate) fn reaches(&self, point: &DeliveryPoint) -> bool {
         self.service(&point.locator).is_some() && self.framing(&point.framing).is_some()

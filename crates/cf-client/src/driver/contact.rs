@@ -185,12 +185,7 @@ impl Driver {
             id: PeerId(0),
             participant: info.owner.clone(),
             offer: offer.cloned(),
-            points: info
-                .spec
-                .points
-                .iter()
-                .map(|p| self.components.point_info(p))
-                .collect(),
+            points: self.components.peer_points(&info.spec.points),
         };
         let conversation = ConversationId::random(&mut *self.random);
         let points = self
@@ -344,12 +339,7 @@ impl Driver {
             initialization: initialization.id().as_str().to_owned(),
             bundle: bundle.clone(),
         };
-        let points = info
-            .spec
-            .points
-            .iter()
-            .map(|p| self.components.point_info(p))
-            .collect();
+        let points = self.components.peer_points(&info.spec.points);
         let offer = info
             .spec
             .offers

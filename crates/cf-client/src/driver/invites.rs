@@ -328,11 +328,7 @@ impl Driver {
                     .iter()
                     .find(|o: &&Offer| o.protocol == protocol)
                     .cloned(),
-                points: invite
-                    .points
-                    .iter()
-                    .map(|p| self.components.point_info(p))
-                    .collect(),
+                points: self.components.peer_points(&invite.points),
             }),
             exported: Some(invitation.exported.clone()),
             offer_secret,

@@ -326,7 +326,6 @@ async fn a_client_with_two_framings_reaches_peers_of_each() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the driver hands a conversation also the points whose framing it does not have"]
 async fn a_client_with_two_framings_is_reachable_by_peers_of_each() {
     let mut all = Framings::new();
     let with_raya = all.raya.client.add(&all.saro.link().await).await.unwrap();
