@@ -68,7 +68,7 @@ fn opens(
         cursor: None,
         point: incoming.point.clone(),
         tag: incoming.tag,
-        budget: 3_000,
+        budget: 500,
     };
     conversation.handle(miss, &mut env).unwrap();
     let _ = conversation.handle(Input::Frame(incoming), &mut env);
@@ -159,7 +159,7 @@ fn changes_nothing(pair: &mut Pair, to: usize, put_in: Incoming) {
         cursor: None,
         point: put_in.point.clone(),
         tag: put_in.tag,
-        budget: 8_192,
+        budget: 64,
     };
     side.handle(miss, now).unwrap();
     let result = side.handle(Input::Frame(put_in), now);
