@@ -1,17 +1,19 @@
 //! Keys and derivations that the public contract does not show.
 
-use cf_core::Secret;
+use cf_core::{Frame, RoutingTag, Secret};
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 
 use crate::crypto::Key;
 
+use super::body::Body;
 use super::chain_key::ChainKey;
 use super::header::{Header, HeaderKey};
 use super::message_key::MessageKey;
 use super::ratchet_key::RatchetKey;
 use super::root_key::RootKey;
-use super::session::Origin;
+use super::session::{Origin, Session, Step};
+use super::window::NumberedChain;
 
 fn hex(text: &str) -> Vec<u8> {
     HEXLOWER.decode(text.as_bytes()).unwrap()
@@ -177,4 +179,44 @@ fn debug_shows_no_secret() {
     assert_eq!(format!("{session:?}"), expected);
     let key = MessageKey(Key::new([6; 32]));
     assert_eq!(format!("{key:?}"), "MessageKey(Key(32 bytes))");
+}
+
+/// The keys of a state, and all that follow from them, open nothing that came
+/// before: neither at the sender nor at the receiver.
+#[test]
+fn forward_secrecy_no_key_of_a_state_opens_an_earlier_frame() {
+    let origin = Origin::new(&Secret::new(vec![3; 32]));
+    let offer = RatchetKey::from_secret([4; 32]);
+    let own = RatchetKey::from_secret([5; 32]);
+    let other = RatchetKey::from_secret([6; 32]);
+    let mut saro = Session::initiate(&origin, offer.public(), own.clone()).unwrap();
+    let mut raya = Session::respond(&origin, &offer, own.public(), other).unwrap();
+    let opens = |session: &Session, frame: &Frame| {
+        let receiving = session.receive.iter().map(|receive| &receive.chain);
+        let mut chains = receiving.chain([&session.send.chain]);
+        chains.any(|chain| {
+            let mut chain = chain.clone();
+            let body = Body::split(&frame.body).unwrap();
+            (0..16).any(|_| body.open(&chain.advance(), &frame.tag, b"context").is_ok())
+        })
+    };
+    let mut frames = Vec::new();
+    for number in 0..8 {
+        let standing = RoutingTag([0; 16]);
+        let frame = saro.seal([number; 16], standing, b"context", 4, |body| {
+            body.extend_from_slice(b"text");
+        });
+        assert!(opens(&raya, &frame), "it is the next");
+        let body = Body::split(&frame.body).unwrap();
+        let chain = NumberedChain::Current;
+        let opened = raya.open(chain, number.into(), &frame.tag, &body, b"context");
+        let Ok((_, Step::Current { receive, .. })) = opened else {
+            panic!("a frame of the same chain");
+        };
+        raya.receive = Some(receive);
+        frames.push(frame);
+        for earlier in &frames {
+            assert!(!opens(&saro, earlier) && !opens(&raya, earlier));
+        }
+    }
 }
