@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cf_core::{BoxFuture, DeliveryAddress, DeliveryService, Outcome, PublishRequest, Start};
+use cf_core::{
+    BoxFuture, DeliveryAddress, DeliveryService, Outcome, PublishRequest, Start, Subscription,
+};
 use cf_ds::{LocalService, MemoryService};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -30,12 +32,18 @@ const SUBSCRIBERS: [usize; 3] = [1, 10, 1000];
 const WINDOW: usize = 256;
 const RATE_PAYLOADS: usize = 40_000;
 
+/// Makes this binary the other process, that echoes what is in the named file.
+const ECHO: &str = "CF_DS_BENCH_ECHO";
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
+    if let Some(path) = std::env::var_os(ECHO) {
+        return runtime.block_on(echo(path.as_ref()));
+    }
     runtime.block_on(async {
         println!("From publish to the last subscriber, µs, p50 / p99; ratio of the p50s\n");
         println!(
@@ -55,6 +63,12 @@ fn main() {
                 rates(size, len, window).await;
             }
         }
+        println!("\nlocal/1 while nothing happens\n");
+        println!("| what | figure |\n|---|---|");
+        for subscriptions in [0, 1, 1000] {
+            idle(subscriptions).await;
+        }
+        between_processes().await;
     });
 }
 
@@ -302,4 +316,85 @@ fn bare_rate(folder: &TempDir, len: usize, window: usize, count: usize) -> f64 {
         transaction.commit().expect("a commit");
     }
     per_second(count / window * window, start.elapsed())
+}
+
+// ---- a quiet service ---------------------------------------------------------------
+
+/// What so many subscriptions that wait cost.
+async fn idle(subscriptions: usize) {
+    const LENGTH: Duration = Duration::from_secs(2);
+    let folder = TempDir::new().expect("a folder");
+    let service = LocalService::open(folder.path().join("local.db")).expect("a file");
+    let mut waiting = JoinSet::new();
+    for _ in 0..subscriptions {
+        let mut subscription = subscription(&service, "quiet").await;
+        waiting.spawn(async move { drop(subscription.next().await) });
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let before = processor_time();
+    tokio::time::sleep(LENGTH).await;
+    let taken = (processor_time() - before).as_secs_f64() / LENGTH.as_secs_f64();
+    println!(
+        "| {subscriptions} subscriptions wait | {:.2} % of a core |",
+        taken * 100.0
+    );
+}
+
+/// What all threads of this process have taken; only Linux says so.
+fn processor_time() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    let nanos = threads.flatten().filter_map(|thread| {
+        let times = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        times.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
+}
+
+/// From a process to another one that was idle, and back: half of that.
+async fn between_processes() {
+    const ROUNDS: usize = 400;
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("local.db");
+    let service = Service(Arc::new(LocalService::open(&path).expect("a file")));
+    let mut answers = subscription(&*service.0, "back").await;
+    let mut other = std::process::Command::new(std::env::current_exe().expect("a path"))
+        .env(ECHO, &path)
+        .spawn()
+        .expect("a process");
+    answers.next().await.expect("the other is ready");
+    let mut taken = Vec::with_capacity(ROUNDS);
+    for round in 0..ROUNDS as u64 {
+        tokio::time::sleep(Duration::from_micros(8_000 + round * 37 % 5_000)).await;
+        let start = Instant::now();
+        service.publish(Bytes::from_static(b"there")).await;
+        answers.next().await.expect("an answer");
+        taken.push(start.elapsed() / 2);
+    }
+    other.kill().and_then(|()| other.wait()).expect("its end");
+    taken.sort_unstable();
+    let millis = |at: usize| taken[at].as_secs_f64() * 1e3;
+    println!(
+        "| from one idle process to another, p50 / p99 | {:.1} / {:.1} ms |",
+        millis(ROUNDS / 2),
+        millis(ROUNDS * 99 / 100)
+    );
+}
+
+async fn echo(path: &std::path::Path) {
+    let service = LocalService::open(path).expect("a file");
+    let mut subscription = subscription(&service, "bench").await;
+    loop {
+        let back = DeliveryAddress::new("back").expect("an address");
+        let outcome = service.publish(PublishRequest::new(back, "echo")).await;
+        assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
+        subscription.next().await.expect("a payload");
+    }
+}
+
+async fn subscription(service: &dyn DeliveryService, to: &'static str) -> Box<dyn Subscription> {
+    let mut subscription = service.subscribe().await.expect("a subscription");
+    let address = DeliveryAddress::new(to).expect("an address");
+    let added = subscription.add(address, Start::Latest).await;
+    added.expect("an address");
+    subscription
 }

@@ -59,6 +59,13 @@ impl Alarm {
         self.rung.notify_one();
     }
 
+    /// Makes the reader look, unless it does so again and again anyhow.
+    pub(super) fn ring_unless_watched(&self) {
+        if self.waiting.load(Ordering::SeqCst) == 0 {
+            self.ring();
+        }
+    }
+
     /// Makes the reader look again and again, while it is not dropped.
     pub(super) fn watch(&self) -> Watch<'_> {
         // After that the reader does not fall asleep any more; it may be.

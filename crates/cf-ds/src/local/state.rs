@@ -25,6 +25,14 @@ pub(super) struct State {
     trouble: (u64, Option<Error>),
 }
 
+/// Whether the reader has to look at the file.
+pub(super) enum Look {
+    No,
+    /// If it does not do so by itself.
+    Soon,
+    Now,
+}
+
 impl State {
     /// No subscriptions: they will be shown what comes after the number `seen`.
     pub(super) fn new(incarnation: Incarnation, seen: i64, max_addresses: usize) -> Self {
@@ -137,11 +145,10 @@ impl State {
         }
     }
 
-    /// The next payload of the address whose turn it is, or why there is none; and
-    /// whether the reader has to be called.
-    pub(super) fn take(&mut self, subscriber: u64) -> (Option<Result<Delivery, Error>>, bool) {
+    /// The next payload of the address whose turn it is, or why there is none.
+    pub(super) fn take(&mut self, subscriber: u64) -> (Option<Result<Delivery, Error>>, Look) {
         let Some(reader) = self.subscribers.get_mut(&subscriber) else {
-            return (None, false);
+            return (None, Look::No);
         };
         if let Some((address, sequence, payload)) = reader.take() {
             let delivery = Delivery {
@@ -149,16 +156,22 @@ impl State {
                 payload,
                 cursor: Some(self.incarnation.cursor(sequence)),
             };
-            return (Some(Ok(delivery)), reader.is_due_to_look());
+            let look = match (reader.is_due_to_look(), reader.is_hungry()) {
+                (_, true) => Look::Now,
+                (true, false) => Look::Soon,
+                (false, false) => Look::No,
+            };
+            return (Some(Ok(delivery)), look);
         }
         match self.trouble {
             // Nothing will come any more, however often it is asked.
-            (_, Some(error @ Error::NoThread)) => (Some(Err(error)), false),
+            (_, Some(error @ Error::NoThread)) => (Some(Err(error)), Look::No),
             (number, Some(error)) if reader.told < number => {
                 reader.told = number;
-                (Some(Err(error)), false)
+                (Some(Err(error)), Look::No)
             }
-            _ => (None, reader.is_hungry()),
+            _ if reader.is_hungry() => (None, Look::Now),
+            _ => (None, Look::No),
         }
     }
 

@@ -229,11 +229,11 @@ impl Subscriber {
         came
     }
 
-    /// Whether to read the file after a payload was taken: it gets short of them,
-    /// or it has taken so many that another address may have waited for long.
+    /// Whether it has taken so many payloads since it last looked at the file, one
+    /// more now, that another address may have waited for long.
     pub(super) fn is_due_to_look(&mut self) -> bool {
         self.taken = (self.taken + 1) % Self::TAKEN;
-        self.taken == 0 || self.is_hungry()
+        self.taken == 0
     }
 
     /// Whether it is worth to read more from the file.

@@ -4,6 +4,7 @@ use cf_core::{BoxFuture, Cursor, Delivery, DeliveryAddress, Result, Start, Subsc
 use tokio::sync::Notify;
 
 use super::service::Shared;
+use super::state::Look;
 use crate::Error;
 
 /// A reader of the file; what it has is in the service's [`State`](super::state::State).
@@ -45,9 +46,11 @@ impl LocalSubscription {
 
     /// Takes what was read ahead, and calls the reader if that gets short.
     fn take(&self) -> Option<Result<Delivery, Error>> {
-        let (taken, is_hungry) = self.shared.state.lock().take(self.subscriber);
-        if is_hungry {
-            self.shared.alarm.ring();
+        let (taken, look) = self.shared.state.lock().take(self.subscriber);
+        match look {
+            Look::No => {}
+            Look::Soon => self.shared.alarm.ring_unless_watched(),
+            Look::Now => self.shared.alarm.ring(),
         }
         taken
     }

@@ -193,7 +193,11 @@ impl State {
     }
 
     /// The next payload of the address whose turn it is.
-    pub(super) fn take(&mut self, subscriber: u64, now: Option<Timestamp>) -> Option<Delivery> {
+    pub(super) fn take(
+        &mut self,
+        subscriber: u64,
+        now: Option<Timestamp>,
+    ) -> Option<(DeliveryAddress, u64, Bytes)> {
         self.expire(now);
         let reader = self.subscribers.get_mut(&subscriber)?;
         while let Some((_, address)) = reader.ready.pop_first() {
@@ -212,11 +216,7 @@ impl State {
             if sequence < log.last {
                 reader.queue(&address);
             }
-            return Some(Delivery {
-                address,
-                payload,
-                cursor: Some(cursor(sequence)),
-            });
+            return Some((address, sequence, payload));
         }
         None
     }
@@ -343,7 +343,7 @@ fn counted(payload: &Bytes) -> usize {
 }
 
 /// A cursor is the sequence number, from 1, in eight bytes, the highest first.
-fn cursor(sequence: u64) -> Cursor {
+pub(super) fn cursor(sequence: u64) -> Cursor {
     let bytes = Bytes::copy_from_slice(&sequence.to_be_bytes());
     Cursor::new(bytes).expect("a cursor may have eight bytes")
 }

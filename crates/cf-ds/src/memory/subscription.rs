@@ -4,6 +4,7 @@ use cf_core::{BoxFuture, Cursor, Delivery, DeliveryAddress, Result, Start, Subsc
 use tokio::sync::Notify;
 
 use super::service::Shared;
+use super::state::cursor;
 
 /// A reader of logs: it holds positions and no payloads.
 pub(super) struct MemorySubscription {
@@ -25,7 +26,13 @@ impl MemorySubscription {
 
     fn take(&self) -> Option<Delivery> {
         let now = self.shared.now();
-        self.shared.state.lock().take(self.subscriber, now)
+        let taken = self.shared.state.lock().take(self.subscriber, now);
+        // Outside of the lock, for which others wait.
+        taken.map(|(address, sequence, payload)| Delivery {
+            address,
+            payload,
+            cursor: Some(cursor(sequence)),
+        })
     }
 }
 

@@ -100,9 +100,6 @@ async fn role() {
         "publish" => kill::publish_all(&path, &argument).await,
         "subscribe" => kill::subscribe_all(&path, &argument).await,
         "receive" => latency::receive(&path).await,
-        "idle" => latency::idle(&path, &argument).await,
-        "addresses" => latency::addresses(&path).await,
-        "load" => latency::load(&path, &argument).await,
         other => panic!("{other} is no role"),
     }
 }
