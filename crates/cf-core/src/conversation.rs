@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Condition, ContentId, ConversationId, Cursor, DeliveryPoint, Env, Frame, Identity, OfferId,
-    Outcome, ParticipantId, PointInfo, ProtocolId, RecordChange, Result, RoutingTag, Secret, Tag,
-    Timestamp,
+    BundleSet, Condition, Content, ContentId, ConversationEvent, ConversationId, Cursor,
+    DeliveryPoint, Env, Frame, Identity, OfferId, Outcome, ParticipantId, PointInfo, ProtocolId,
+    RecordChange, Result, RoutingTag, Secret, Signal, Tag, Timestamp,
 };
 
 /// Makes conversations: contributes offers, creates, joins, restores.
@@ -99,6 +99,8 @@ pub trait ConversationProtocol: Send + Sync {
 /// - No two frames that it puts out use one key and nonce for different bytes,
 ///   also if it is restored from records older than its last outputs.
 /// - A content is told at most once, and as delivered only when it was.
+/// - After [`Input::Supersede`] every content without a final state is put out as
+///   [`Output::Unsent`] once; content sent afterwards is `Misuse`.
 ///
 /// ```
 /// use cf_core::*;
@@ -200,6 +202,22 @@ pub enum Input {
         /// The part.
         bytes: Bytes,
     },
+    /// The application has shown a content that came: its author may be told.
+    Read {
+        /// The content's author.
+        from: Option<ParticipantId>,
+        /// The author's id of it.
+        content: ContentId,
+    },
+    /// The user has begun to write, or has stopped.
+    Typing(bool),
+    /// How this client is asked into a new session. Every peer is to learn it;
+    /// replaces an earlier one.
+    Contact(BundleSet),
+    /// Another instance of this conversation sends from now on. What is not known
+    /// to be received comes out as [`Output::Unsent`]; no content is taken any
+    /// more. What peers have sent is still received and acknowledged.
+    Supersede,
     /// The time asked for with [`Output::WakeAt`] has come.
     Time,
     /// The application ends the conversation.
@@ -233,6 +251,44 @@ pub enum Output {
     Record(RecordChange),
     /// Give [`Input::Time`] at this time; replaces an earlier one.
     WakeAt(Timestamp),
+    /// A content for the instance that superseded this one, in the order of
+    /// sending. A peer may have received it.
+    Unsent {
+        /// The application's id of it.
+        id: ContentId,
+        /// The content.
+        content: Content,
+    },
+    /// How a peer is asked into a new session, as that peer says.
+    Contact {
+        /// The peer, `None` if there is only one.
+        peer: Option<ParticipantId>,
+        /// Its bundles.
+        bundles: BundleSet,
+    },
+    /// The session is broken, here or at the peer: only a new one helps.
+    Renew,
+    /// Tell the application now, if it is there, and never again.
+    Signal(Signal),
+    /// Keep a part of a large content that a peer sends, until the application
+    /// lets go of it. All its parts come before its [`ConversationEvent::Content`].
+    Chunk {
+        /// Its author.
+        from: Option<ParticipantId>,
+        /// The author's id of it.
+        content: ContentId,
+        /// Where the part starts, in bytes.
+        offset: u64,
+        /// The part.
+        bytes: Bytes,
+    },
+    /// Let go of the parts of a large content that will never be whole.
+    DropChunks {
+        /// Its author.
+        from: Option<ParticipantId>,
+        /// The author's id of it.
+        content: ContentId,
+    },
     /// Give [`Input::Chunk`] with this part of a content.
     WantChunk {
         /// Which content.
@@ -242,103 +298,6 @@ pub enum Output {
         /// How long it is at most, in bytes.
         len: u32,
     },
-}
-
-/// What an application is told of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConversationEvent {
-    /// A content arrived.
-    Content {
-        /// The author's id of it.
-        id: ContentId,
-        /// The authenticated author; `None` where there is no identity.
-        from: Option<ParticipantId>,
-        /// The content.
-        content: Content,
-        /// When the author says it was sent.
-        sent_at: Option<Timestamp>,
-    },
-    /// The state of a content that was sent here changed.
-    State {
-        /// Which.
-        id: ContentId,
-        /// Its state from now on.
-        state: ContentState,
-    },
-    /// Content before this is missing, and was not waited for any longer.
-    ///
-    /// Where [`Properties::reliable`] is declared, an author's contents come in
-    /// the order of sending, except between this and [`GapClosed`](Self::GapClosed).
-    Gap {
-        /// How many contents are missing.
-        missing: u64,
-    },
-    /// What was missing has arrived, or never will.
-    GapClosed,
-    /// A participant joined.
-    Joined(ParticipantId),
-    /// A participant left.
-    Left(ParticipantId),
-    /// A frame of a type that this version does not know was skipped.
-    Unknown {
-        /// Its type's number or name.
-        kind: String,
-    },
-    /// A frame came again that had been received; nothing changed. For wrappers.
-    Duplicate,
-    /// The conversation has ended.
-    Closed,
-}
-
-/// The state of a content that was sent. None is told before it is true.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ContentState {
-    /// This client has it, durably.
-    Queued,
-    /// A delivery service acknowledged it.
-    Accepted,
-    /// The participant's client has it, durably.
-    Delivered,
-    /// The participant has read it.
-    Read,
-    /// It was given up and is not published any more. What a service had taken
-    /// before may still be delivered; then that is told.
-    Failed(FailureReason),
-}
-
-/// Why a content was not delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FailureReason {
-    /// Its lifetime ended before the participant had it.
-    Expired,
-    /// The delivery service refused it.
-    Refused,
-    /// The conversation was closed.
-    Closed,
-}
-
-/// Content: what an application gives and gets.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Content {
-    /// All of it.
-    Bytes(Bytes),
-    /// Content of this length, read in chunks when asked for.
-    Large {
-        /// Its length in bytes.
-        len: u64,
-    },
-}
-
-impl fmt::Debug for Content {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bytes(bytes) => write!(f, "Content({} bytes)", bytes.len()),
-            Self::Large { len } => write!(f, "Content({len} bytes, in chunks)"),
-        }
-    }
 }
 
 /// A frame that arrived.

@@ -37,6 +37,7 @@
 //! features. Every trait states its *laws*; `cf-testkit` tests exactly those.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod content;
 mod conversation;
 mod delivery;
 mod descriptor;
@@ -52,10 +53,10 @@ mod point;
 mod secret;
 mod store;
 
+pub use content::{Content, ContentState, ConversationEvent, FailureReason, Signal, TYPING_FOR};
 pub use conversation::{
-    Content, ContentState, Conversation, ConversationEvent, ConversationProtocol, Created,
-    FailureReason, Incoming, Input, MadeOffer, Offer, OfferRequest, OutgoingInvite, Output, Peer,
-    PeerId, Properties, Publish, PublishId, Setup, Spread,
+    Conversation, ConversationProtocol, Created, Incoming, Input, MadeOffer, Offer, OfferRequest,
+    OutgoingInvite, Output, Peer, PeerId, Properties, Publish, PublishId, Setup, Spread,
 };
 pub use delivery::{
     Capabilities, Condition, Connector, Cursor, Delivery, DeliveryService, Linkable, Outcome,
