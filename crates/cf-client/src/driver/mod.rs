@@ -7,6 +7,7 @@
 
 mod contact;
 mod expiry;
+mod instances;
 mod invites;
 mod outbox;
 mod parked;
