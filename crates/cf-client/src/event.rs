@@ -100,6 +100,21 @@ pub enum EventKind {
         /// Its type's number or name.
         kind: String,
     },
+    /// A new session has begun in a conversation: after a loss of the other side or
+    /// of this one, or by a better protocol. Nobody was asked, since the identity is
+    /// the same.
+    Renewed {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The conversation protocol of the new session.
+        protocol: ProtocolId,
+    },
+    /// A session is broken, and it is not known how the other side is asked into a
+    /// new one: ask them for a link, and add it.
+    Broken {
+        /// The conversation.
+        conversation: ConversationId,
+    },
     /// A conversation has ended.
     Closed {
         /// Which.

@@ -27,6 +27,8 @@ pub(crate) const PARKED: &[u8] = b"#parked";
 pub(crate) const REQUESTS: &[u8] = b"requests";
 pub(crate) const EVENTS: &[u8] = b"#events";
 pub(crate) const CURSORS: &[u8] = b"cursors";
+pub(crate) const CONTACTS: &[u8] = b"contacts";
+pub(crate) const UNSENT: &[u8] = b"#unsent";
 
 /// The namespace of a conversation's own records.
 pub(crate) fn instance_namespace(instance: InstanceId) -> Bytes {
@@ -56,6 +58,12 @@ pub(crate) fn offer_key(protocol: &ProtocolId, id: OfferId) -> Bytes {
 /// content's id.
 pub(crate) fn states_namespace(conversation: ConversationId) -> Bytes {
     [b"states/", conversation.as_bytes()].concat().into()
+}
+
+/// The namespace of what came in a conversation of two. Key: the author's id of
+/// it; value: the number of its event.
+pub(crate) fn received_namespace(conversation: ConversationId) -> Bytes {
+    [b"received/", conversation.as_bytes()].concat().into()
 }
 
 pub(crate) fn cursor_key(locator: &Locator, address: &DeliveryAddress) -> Bytes {
@@ -182,6 +190,7 @@ pub(crate) fn request(
         id: Bytes::copy_from_slice(invite.id.as_bytes()),
         supported,
         anonymous: invitation.from.is_none(),
+        held_since: 0,
     }
 }
 
@@ -284,6 +293,8 @@ const JOINED: u32 = 5;
 const LEFT: u32 = 6;
 const UNKNOWN: u32 = 7;
 const CLOSED: u32 = 8;
+const RENEWED: u32 = 9;
+const BROKEN: u32 = 10;
 
 pub(crate) fn write_event(at: Timestamp, kind: &EventKind) -> Bytes {
     use wire::event::{Kind, Message, Note, Requested, Started, State};
@@ -367,6 +378,14 @@ pub(crate) fn write_event(at: Timestamp, kind: &EventKind) -> Bytes {
             ..note(UNKNOWN, conversation)
         }),
         EventKind::Closed { conversation } => Kind::Note(note(CLOSED, conversation)),
+        EventKind::Renewed {
+            conversation,
+            protocol,
+        } => Kind::Note(Note {
+            text: protocol.as_str().to_owned(),
+            ..note(RENEWED, conversation)
+        }),
+        EventKind::Broken { conversation } => Kind::Note(note(BROKEN, conversation)),
         EventKind::Unreadable => Kind::Note(Note::default()),
     };
     write(&wire::Event {
@@ -447,6 +466,13 @@ fn read_note(note: &wire::event::Note) -> Result<EventKind> {
             kind: note.text.clone(),
         },
         CLOSED => EventKind::Closed {
+            conversation: conversation()?,
+        },
+        RENEWED => EventKind::Renewed {
+            conversation: conversation()?,
+            protocol: ProtocolId::parse(&note.text)?,
+        },
+        BROKEN => EventKind::Broken {
             conversation: conversation()?,
         },
         _ => EventKind::Unreadable,

@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use cf_core::{
     BundleId, BundleInfo, BundleSet, BundleSpec, ConversationId, ConversationProtocol,
-    EmptyRecords, Env, Error, InboxOutput, InitializationProtocol, OfferRequest, Peer, PeerId,
-    ProtocolId, Result, Setup, Timestamp,
+    EmptyRecords, Env, Error, InboxOutput, InitializationProtocol, InstanceId, OfferRequest, Peer,
+    PeerId, ProtocolId, Result, Setup, Timestamp,
 };
 
+use super::instances::{Beginning, Standing};
 use super::{Driver, Wake};
 use crate::records::{self, OFFERS, wire};
 
@@ -141,8 +142,12 @@ impl Driver {
         initialization.read(&*self.profile.identity, bundle, now)
     }
 
-    /// Asks the owner of a bundle into a new conversation, by the best
+    /// Asks the owner of a bundle into a conversation, by the best
     /// initialization and conversation protocol that both have.
+    ///
+    /// Two participants have one conversation: with somebody who is known
+    /// already it is that one, and what begins is a new session in it. It sends
+    /// once the peer has answered; at once if the session before has no answer.
     ///
     /// With `protocol`, by that one, whether or not the owner names it.
     ///
@@ -155,6 +160,26 @@ impl Driver {
         protocol: Option<&ProtocolId>,
         now: Timestamp,
     ) -> Result<ConversationId> {
+        let owner = self.read_bundles(bundles, now)?.owner;
+        let known = owner.and_then(|owner| self.pairs.get(&owner).copied());
+        let instance = self.ask(bundles, protocol, known, now)?;
+        let conversation = self.conversations[&instance].id;
+        if known.is_some() && !self.has_answer(conversation) {
+            self.make_current(instance, now);
+        }
+        self.settle(now);
+        Ok(conversation)
+    }
+
+    /// Begins a session with the owner of a bundle and sends the invite: in a
+    /// conversation that there is, or in a new one.
+    pub(super) fn ask(
+        &mut self,
+        bundles: &BundleSet,
+        protocol: Option<&ProtocolId>,
+        known: Option<ConversationId>,
+        now: Timestamp,
+    ) -> Result<InstanceId> {
         let info = self.read_bundles(bundles, now)?;
         let (initialization, bundle) = self.choose_initialization(bundles)?;
         let identity = self.profile.identity.clone();
@@ -186,7 +211,7 @@ impl Driver {
             offer: offer.cloned(),
             points: self.components.peer_points(&info.spec.points),
         };
-        let conversation = ConversationId::random(&mut *self.random);
+        let conversation = known.unwrap_or_else(|| ConversationId::random(&mut *self.random));
         let points = self
             .components
             .fresh_points(&info.spec.points, &mut *self.random);
@@ -226,18 +251,26 @@ impl Driver {
         {
             self.encode(point, &sealed.frame)?;
         }
-        let name = info.spec.display_name;
-        let instance = self.start(
+        let mut record = wire::Conversation {
+            name: info.spec.display_name,
+            precedence: Bytes::copy_from_slice(&sealed.precedence),
+            own: true,
+            invited_at: now.0,
+            renews: known.is_some(),
+            ..wire::Conversation::default()
+        };
+        if known.is_some() {
+            Standing::Pending.put(&mut record);
+        }
+        let beginning = Beginning {
             conversation,
-            id,
-            info.owner,
-            name,
-            created.conversation,
-            now,
-        );
+            protocol: id,
+            participant: info.owner,
+            record,
+        };
+        let instance = self.start(beginning, created.conversation, now);
         self.send_invite(instance, PeerId(0), &info.spec.points, &sealed, now)?;
-        self.settle(now);
-        Ok(conversation)
+        Ok(instance)
     }
 
     /// Applies all outputs of an inbox.

@@ -1,14 +1,66 @@
 //! Beginning conversations, keeping them, ending them.
 
+use std::collections::hash_map::Entry;
+
 use bytes::Bytes;
 use cf_core::{
     BundleSet, Conversation, ConversationId, EmptyRecords, Env, Input, InstanceId, ParticipantId,
-    Peer, PeerId, ProtocolId, Result, Setup, Timestamp,
+    Peer, PeerId, ProtocolId, Result, Scan, Setup, Timestamp,
 };
 
-use super::{Driver, Instance};
+use super::{Driver, Instance, Sessions, Wake};
 use crate::event::EventKind;
 use crate::records::{self, CANDIDATES, CONVERSATIONS, META, wire};
+
+/// What a session is to a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It sends.
+    Current,
+    /// It will send once the peer has answered.
+    Pending,
+    /// It only receives.
+    Superseded,
+}
+
+impl Standing {
+    pub(super) fn of(record: &wire::Conversation) -> Self {
+        match record.standing {
+            0 => Self::Current,
+            1 => Self::Pending,
+            _ => Self::Superseded,
+        }
+    }
+
+    pub(super) fn put(self, record: &mut wire::Conversation) {
+        record.standing = match self {
+            Self::Current => 0,
+            Self::Pending => 1,
+            Self::Superseded => 2,
+        };
+    }
+}
+
+/// What is known of a session when it begins.
+pub(super) struct Beginning {
+    pub(super) conversation: ConversationId,
+    pub(super) protocol: ProtocolId,
+    pub(super) participant: Option<ParticipantId>,
+    /// The rest of it.
+    pub(super) record: wire::Conversation,
+}
+
+impl Beginning {
+    /// Of a conversation that nobody was asked into.
+    fn alone(conversation: ConversationId, protocol: &ProtocolId) -> Self {
+        Self {
+            conversation,
+            protocol: protocol.clone(),
+            participant: None,
+            record: wire::Conversation::default(),
+        }
+    }
+}
 
 impl Driver {
     /// Begins a conversation without a peer: a group of one, or a channel. Gives
@@ -31,14 +83,8 @@ impl Driver {
             records: &EmptyRecords,
         };
         let created = component.create(setup, &mut env)?;
-        self.start(
-            conversation,
-            protocol.clone(),
-            None,
-            String::new(),
-            created.conversation,
-            now,
-        );
+        let beginning = Beginning::alone(conversation, protocol);
+        self.start(beginning, created.conversation, now);
         self.settle(now);
         Ok((conversation, created.parameters))
     }
@@ -63,14 +109,8 @@ impl Driver {
             records: &EmptyRecords,
         };
         let machine = component.join(setup, &mut env)?;
-        self.start(
-            conversation,
-            protocol.clone(),
-            None,
-            String::new(),
-            machine,
-            now,
-        );
+        let beginning = Beginning::alone(conversation, protocol);
+        self.start(beginning, machine, now);
         self.settle(now);
         Ok(conversation)
     }
@@ -136,17 +176,17 @@ impl Driver {
     pub fn close(&mut self, conversation: ConversationId, now: Timestamp) -> Result<()> {
         let instance = self.instance(conversation)?;
         self.input(instance, Input::Close, now)?;
+        for pending in self.pending(conversation) {
+            self.end(pending);
+        }
         self.settle(now);
         Ok(())
     }
 
-    /// Takes a conversation in and applies what it put out so far.
+    /// Takes a session in and applies what it put out so far.
     pub(super) fn start(
         &mut self,
-        id: ConversationId,
-        protocol: ProtocolId,
-        participant: Option<ParticipantId>,
-        name: String,
+        beginning: Beginning,
         machine: Box<dyn Conversation>,
         now: Timestamp,
     ) -> InstanceId {
@@ -157,54 +197,141 @@ impl Driver {
             "next_instance",
             records::number_key(self.next_instance),
         );
+        let Beginning {
+            conversation,
+            protocol,
+            participant,
+            record,
+        } = beginning;
         let record = wire::Conversation {
-            id: Bytes::copy_from_slice(id.as_bytes()),
+            id: Bytes::copy_from_slice(conversation.as_bytes()),
             protocol: protocol.as_str().to_owned(),
             participant: participant
                 .as_ref()
                 .map(ParticipantId::to_bytes)
                 .unwrap_or_default(),
-            name: name.clone(),
             created_at: now.0,
+            pair: participant.is_some() && self.is_for_two(&protocol),
+            ..record
         };
-        self.overlay.put(
-            CONVERSATIONS,
-            records::number_key(instance.0),
-            records::write(&record),
-        );
-        let kind = EventKind::Started {
-            conversation: id,
-            from: participant.clone(),
-            name: name.clone(),
-            protocol: protocol.clone(),
-        };
-        self.log(&kind, now);
-        self.insert(instance, id, protocol, participant, name, machine);
+        if !record.renews {
+            let kind = EventKind::Started {
+                conversation,
+                from: participant,
+                name: record.name.clone(),
+                protocol,
+            };
+            self.log(&kind, now);
+        }
+        if let Err(error) = self.insert(instance, record, machine) {
+            self.rejected("failed.start", &error);
+        }
+        self.put_conversation(instance);
         self.drain(instance, now);
         instance
     }
 
+    /// Takes a session into the tables.
     pub(super) fn insert(
         &mut self,
         instance: InstanceId,
-        id: ConversationId,
-        protocol: ProtocolId,
-        participant: Option<ParticipantId>,
-        name: String,
+        record: wire::Conversation,
         machine: Box<dyn Conversation>,
-    ) {
-        let namespace = records::instance_namespace(instance);
+    ) -> Result<()> {
+        self.remember(instance, &record)?;
+        let participant =
+            records::read_participant(&record.participant, record.participant.is_empty())?;
         let found = Instance {
-            id,
-            protocol,
+            id: ConversationId::from_slice(&record.id)?,
+            protocol: ProtocolId::parse(&record.protocol)?,
             participant,
-            name,
             machine,
-            namespace,
+            namespace: records::instance_namespace(instance),
             wake: None,
+            heard_at: Timestamp(record.heard_at),
+            record,
         };
         self.conversations.insert(instance, found);
-        self.by_id.insert(id, instance);
+        Ok(())
+    }
+
+    /// Takes note of whose session it is; also of one whose component is missing.
+    pub(super) fn remember(
+        &mut self,
+        instance: InstanceId,
+        record: &wire::Conversation,
+    ) -> Result<()> {
+        let id = ConversationId::from_slice(&record.id)?;
+        if !record.named.is_empty() {
+            self.named
+                .insert(ConversationId::from_slice(&record.named)?, id);
+        }
+        if record.pair && !record.closed {
+            self.pairs
+                .insert(ParticipantId::new(record.participant.clone())?, id);
+        }
+        match self.by_id.entry(id) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Sessions {
+                    current: instance,
+                    others: Vec::new(),
+                });
+            }
+            Entry::Occupied(mut occupied) => {
+                let sessions = occupied.get_mut();
+                match Standing::of(record) {
+                    Standing::Current => {
+                        let before = std::mem::replace(&mut sessions.current, instance);
+                        sessions.others.push(before);
+                    }
+                    _ => sessions.others.push(instance),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores what is known of a session beside its own records.
+    pub(super) fn put_conversation(&mut self, instance: InstanceId) {
+        if let Some(found) = self.conversations.get(&instance) {
+            let record = records::write(&found.record);
+            self.overlay
+                .put(CONVERSATIONS, records::number_key(instance.0), record);
+        }
+    }
+
+    /// Ends a session: nothing of it stays.
+    pub(super) fn end(&mut self, instance: InstanceId) {
+        self.end_invites(instance);
+        let Some(found) = self.conversations.remove(&instance) else {
+            return;
+        };
+        for point in self.listening(instance) {
+            self.unlisten(&point, |listeners| {
+                listeners.instances.remove(&instance);
+            });
+        }
+        self.withdraw_everything(instance);
+        if let Some(wake) = found.wake {
+            self.wakes.remove(&(wake, Wake::Conversation(instance)));
+        }
+        if let Some(sessions) = self.by_id.get_mut(&found.id) {
+            sessions.others.retain(|other| *other != instance);
+        }
+        match self.overlay.scan(&found.namespace, &Scan::prefix("")) {
+            Ok(all) => all
+                .into_iter()
+                .for_each(|(key, _)| self.overlay.delete(found.namespace.clone(), key)),
+            Err(error) => self.rejected("failed.read", &error),
+        }
+        self.overlay
+            .delete(CONVERSATIONS, records::number_key(instance.0));
+    }
+
+    fn is_for_two(&self, protocol: &ProtocolId) -> bool {
+        self.components
+            .conversation(protocol)
+            .is_some_and(|component| component.properties().max_participants == Some(2))
     }
 
     fn next_number(&mut self, name: &'static str) -> Result<u64> {

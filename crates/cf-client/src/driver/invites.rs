@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    ConversationId, DeliveryPoint, Error, InstanceId, Invite, InviteId, Offer, OfferId, Opened,
-    OutgoingInvite, Peer, PeerId, ProtocolId, Recognized, Result, Scan, SealedInvite, Secret,
-    Setup, Timestamp,
+    ConversationId, DeliveryPoint, Error, InstanceId, Invitation, Invite, InviteId, Offer, OfferId,
+    Opened, OutgoingInvite, Peer, PeerId, ProtocolId, Recognized, Result, Scan, SealedInvite,
+    Secret, Setup, Timestamp,
 };
 
+use super::instances::{Beginning, Standing};
 use super::outbox::{read_destinations, write_destinations};
-use super::{Driver, Wake};
+use super::sessions::{Renewal, Sender};
+use super::{Driver, Wake, Work};
 use crate::event::EventKind;
 use crate::records::{self, CANDIDATES, INVITES, OFFERS, REQUESTS, wire};
 
@@ -77,6 +79,9 @@ impl Driver {
         if record.expires_at <= now.0 {
             self.overlay.delete(INVITES, key);
             self.withdraw_invite((instance, peer));
+            if self.standing(instance) == Some(Standing::Pending) {
+                return self.end(instance);
+            }
             if let Some(conversation) = self.conversations.get(&instance).map(|found| found.id) {
                 self.log(&EventKind::InviteExpired { conversation }, now);
             }
@@ -119,13 +124,22 @@ impl Driver {
     pub(super) fn invite_answered(&mut self, instance: InstanceId, peer: PeerId, now: Timestamp) {
         let key = records::peer_key(instance, peer);
         let pending = self.overlay.get(INVITES, &key).ok().flatten().is_some();
-        if let (true, Some(found)) = (pending, self.conversations.get(&instance)) {
-            let conversation = found.id;
+        let Some(found) = self.conversations.get_mut(&instance) else {
+            return;
+        };
+        let conversation = found.id;
+        if found.record.settled_at == 0 {
+            found.record.settled_at = now.0;
+            self.put_conversation(instance);
+            self.work.push_back(Work::GiveContact(instance));
+        }
+        if pending {
             self.overlay.delete(INVITES, key.clone());
             self.withdraw_invite((instance, peer));
             self.overlay.delete(CANDIDATES, key);
             self.log(&EventKind::Answered { conversation }, now);
         }
+        self.session_answered(instance, now);
     }
 
     /// Sends the invite that a conversation asked for, by the initialization
@@ -195,7 +209,7 @@ impl Driver {
     }
 
     /// Where a conversation listens.
-    fn listening(&self, instance: InstanceId) -> Vec<DeliveryPoint> {
+    pub(super) fn listening(&self, instance: InstanceId) -> Vec<DeliveryPoint> {
         let mut all = Vec::new();
         for ((locator, address), listeners) in &self.points {
             if listeners.instances.contains(&instance) {
@@ -257,37 +271,45 @@ impl Driver {
             Ok(Opened::Repeated) => return self.counters.add("repeated.invite"),
             Err(error) => return self.rejected("rejected.invite", &error),
         };
-        if self.by_id.contains_key(&invitation.invite.conversation) {
-            return self.counters.add("rejected.conversation");
+        let id = invitation.invite.id;
+        let known = self.overlay.get(REQUESTS, id.as_bytes());
+        if known.is_ok_and(|known| known.is_some()) {
+            return self.counters.add("repeated.invite");
         }
         let initialization = self.inboxes[index].id.clone();
         let protocol = &invitation.invite.conversation_protocol;
         let supported = self.components.conversation(protocol).is_some();
-        let request = records::request(&initialization, &invitation, supported);
-        let id = invitation.invite.id;
-        if self
-            .overlay
-            .get(REQUESTS, id.as_bytes())
-            .ok()
-            .flatten()
-            .is_some()
-        {
-            return self.counters.add("repeated.invite");
+        let mut request = records::request(&initialization, &invitation, supported);
+        match self.sender_of(&invitation) {
+            Sender::Impostor => return self.counters.add("rejected.conversation"),
+            Sender::Peer(conversation) if supported => {
+                match self.renewal(conversation, &invitation, now) {
+                    Ok(Renewal::Done) => return,
+                    Ok(Renewal::Held) => request.held_since = now.0,
+                    Err(error) => return self.rejected("rejected.renewal", &error),
+                }
+            }
+            _ => {}
         }
         self.requests_waiting.insert(id);
         self.put_request(&request, now);
     }
 
+    /// Keeps a request, and tells of it unless it is held back.
     pub(super) fn put_request(&mut self, request: &wire::Request, now: Timestamp) {
         self.overlay
             .put(REQUESTS, request.id.clone(), records::write(request));
+        if request.held_since > 0 {
+            return;
+        }
         if let Ok(request) = request.public() {
             self.log(&EventKind::Request(request), now);
         }
     }
 
     /// Accepts a request: joins its conversation. What came for it meanwhile
-    /// follows.
+    /// follows. From somebody who is known already it is a new session in the
+    /// conversation that there is.
     ///
     /// # Errors
     /// `Misuse` if there is no such request, `Unsupported` if its component is
@@ -295,13 +317,46 @@ impl Driver {
     pub fn accept(&mut self, id: InviteId, now: Timestamp) -> Result<ConversationId> {
         let request = self.request(id)?;
         let invitation = request.invitation()?;
+        let from = invitation.from.clone();
+        let conversation = match self.sender_of(&invitation) {
+            Sender::Impostor => {
+                return Err(Error::misuse(
+                    "this conversation was begun with somebody else: decline this request",
+                ));
+            }
+            Sender::Peer(conversation) => {
+                let instance = self.join_session(conversation, &invitation, true, now)?;
+                self.make_current(instance, now);
+                conversation
+            }
+            Sender::Stranger => {
+                let named = invitation.invite.conversation;
+                let conversation = match self.by_id.contains_key(&named) {
+                    true => ConversationId::random(&mut *self.random),
+                    false => named,
+                };
+                self.join_session(conversation, &invitation, false, now)?;
+                conversation
+            }
+        };
+        self.forget_request(id);
+        if let Some(from) = from {
+            self.renew_by_requests_of(&from, now);
+        }
+        self.settle(now);
+        Ok(conversation)
+    }
+
+    /// Joins the session of an invite.
+    pub(super) fn join_session(
+        &mut self,
+        conversation: ConversationId,
+        invitation: &Invitation,
+        renews: bool,
+        now: Timestamp,
+    ) -> Result<InstanceId> {
         let invite = &invitation.invite;
         let protocol = invite.conversation_protocol.clone();
-        if self.by_id.contains_key(&invite.conversation) {
-            return Err(Error::misuse(
-                "this conversation was begun by another request: decline this one",
-            ));
-        }
         let component = self
             .components
             .conversation(&protocol)
@@ -309,10 +364,9 @@ impl Driver {
             .ok_or_else(|| {
                 Error::unsupported(format!(
                     "this client does not have {protocol}; its specification: {}",
-                    request.specification
+                    invite.specification
                 ))
             })?;
-        let participant = invitation.from.clone();
         let offer_secret = self.use_offer(&protocol, invite.offer)?;
         let points = self
             .components
@@ -322,7 +376,7 @@ impl Driver {
             identity: self.profile.identity.clone(),
             peer: Some(Peer {
                 id: PeerId(0),
-                participant: participant.clone(),
+                participant: invitation.from.clone(),
                 offer: invite
                     .offers
                     .iter()
@@ -336,8 +390,6 @@ impl Driver {
             points,
             arrived_at: Some(self.components.point_info(&invitation.point)),
         };
-        let name = invite.display_name.clone();
-        let conversation = invite.conversation;
         let mut env = cf_core::Env {
             now,
             random: &mut *self.random,
@@ -347,11 +399,29 @@ impl Driver {
         if let Some(offer) = invite.offer {
             self.spend_offer(&protocol, offer)?;
         }
-        self.overlay.delete(REQUESTS, id.as_bytes().to_vec());
-        self.requests_waiting.remove(&id);
-        self.start(conversation, protocol, participant, name, machine, now);
-        self.settle(now);
-        Ok(conversation)
+        let mut record = wire::Conversation {
+            name: invite.display_name.clone(),
+            precedence: Bytes::copy_from_slice(&invitation.precedence),
+            invited_at: invite.sent_at.0,
+            settled_at: now.0,
+            renews,
+            ..wire::Conversation::default()
+        };
+        if invite.conversation != conversation {
+            record.named = Bytes::copy_from_slice(invite.conversation.as_bytes());
+        }
+        if renews {
+            Standing::Pending.put(&mut record);
+        }
+        let beginning = Beginning {
+            conversation,
+            protocol,
+            participant: invitation.from.clone(),
+            record,
+        };
+        let instance = self.start(beginning, machine, now);
+        self.work.push_back(Work::GiveContact(instance));
+        Ok(instance)
     }
 
     /// Declines a request: it is forgotten, and the sender learns nothing.
@@ -360,12 +430,17 @@ impl Driver {
     /// `Misuse` if there is no such request.
     pub fn decline(&mut self, id: InviteId) -> Result<()> {
         self.request(id)?;
-        self.overlay.delete(REQUESTS, id.as_bytes().to_vec());
-        self.requests_waiting.remove(&id);
+        self.forget_request(id);
         Ok(())
     }
 
-    fn request(&self, id: InviteId) -> Result<wire::Request> {
+    pub(super) fn forget_request(&mut self, id: InviteId) {
+        self.overlay.delete(REQUESTS, id.as_bytes().to_vec());
+        self.requests_waiting.remove(&id);
+        self.held.remove(&id);
+    }
+
+    pub(super) fn request(&self, id: InviteId) -> Result<wire::Request> {
         match self.overlay.get(REQUESTS, id.as_bytes())? {
             Some(value) => records::read(&value),
             None => Err(Error::misuse("there is no request with this id")),

@@ -6,12 +6,15 @@
 //! what it passes by.
 
 mod contact;
+mod contacts;
 mod expiry;
 mod instances;
 mod invites;
 mod outbox;
 mod parked;
 mod restore;
+mod sessions;
+mod unsent;
 mod way;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -31,12 +34,14 @@ use crate::records::{self, EVENTS, META, REQUESTS};
 
 /// What bounds a driver.
 pub mod limits {
+    pub use super::contacts::CONTACT_LIFETIME;
     pub use super::expiry::REQUEST_LIFETIME;
     pub use super::invites::{INVITE_LIFETIME, MAX_REQUESTS};
     pub use super::parked::{
         MAX_PARKED, MAX_PARKED_BYTES, MAX_PARKED_BYTES_IN_ALL, MAX_PARKED_IN_ALL, PARKED_FOR,
         SEARCH_RATE,
     };
+    pub use super::sessions::{CROSSING, MAX_SESSIONS, RENEW_EVERY, SUPERSEDED_FOR};
     pub use super::way::SEARCH_BUDGET;
 }
 
@@ -61,7 +66,17 @@ pub struct Driver {
     points: BTreeMap<(Locator, DeliveryAddress), Listeners>,
     inboxes: Vec<Reception>,
     conversations: HashMap<InstanceId, Instance>,
-    by_id: HashMap<ConversationId, InstanceId>,
+    by_id: HashMap<ConversationId, Sessions>,
+    /// The conversations of two, by who the other one is.
+    pairs: HashMap<ParticipantId, ConversationId>,
+    /// Conversations by the ids of their invites, where those are others.
+    named: HashMap<ConversationId, ConversationId>,
+    /// Invites that crossed an own one, and are held back.
+    held: BTreeMap<InviteId, ConversationId>,
+    /// When a broken session was renewed last.
+    renewed_at: HashMap<ConversationId, Timestamp>,
+    contact: Option<contacts::OwnContact>,
+    unsent: unsent::Backlog,
 
     outbox: Outbox,
     parked: Parked,
@@ -141,15 +156,24 @@ struct Reception {
     wake: Option<Timestamp>,
 }
 
-/// A conversation in memory.
+/// One session of a conversation.
 struct Instance {
     id: ConversationId,
     protocol: ProtocolId,
     participant: Option<ParticipantId>,
-    name: String,
     machine: Box<dyn Conversation>,
     namespace: Bytes,
     wake: Option<Timestamp>,
+    /// When the peer was heard last, in this process.
+    heard_at: Timestamp,
+    record: records::wire::Conversation,
+}
+
+/// The sessions of a conversation: one sends, the others still receive, or wait
+/// for an answer.
+struct Sessions {
+    current: InstanceId,
+    others: Vec<InstanceId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,6 +182,10 @@ enum Wake {
     Inbox(usize),
     Outgoing(u64),
     Invite(InstanceId, cf_core::PeerId),
+    Superseded(InstanceId),
+    Held(InviteId),
+    Renew(ConversationId),
+    Unsent,
     Expiry,
 }
 
@@ -174,6 +202,14 @@ enum Work {
     ),
     /// A member that a conversation wants to invite.
     Invite(InstanceId, cf_core::OutgoingInvite),
+    /// Content of a superseded session, for the current one.
+    Resend(ConversationId, ContentId, cf_core::Content),
+    /// A session that is broken.
+    Renew(InstanceId),
+    /// How a peer is asked into a new session.
+    PeerContact(InstanceId, cf_core::BundleSet),
+    /// A peer that is to be told how this client is.
+    GiveContact(InstanceId),
 }
 
 /// A conversation, as an application sees it.
@@ -223,6 +259,10 @@ impl Driver {
                 Wake::Inbox(index) => self.wake_inbox(index, now),
                 Wake::Outgoing(entry) => self.publish_again(entry),
                 Wake::Invite(instance, peer) => self.resend_invite(instance, peer, now),
+                Wake::Superseded(instance) => self.superseded_long_enough(instance, now),
+                Wake::Held(invite) => self.held_long_enough(invite, now),
+                Wake::Renew(conversation) => self.renew_now(conversation, now),
+                Wake::Unsent => self.send_unsent(now),
                 Wake::Expiry => self.expire(now),
             }
         }
@@ -235,9 +275,11 @@ impl Driver {
             id: instance.id,
             protocol: instance.protocol.clone(),
             participant: instance.participant.clone(),
-            name: instance.name.clone(),
+            name: instance.record.name.clone(),
         };
-        let mut all: Vec<_> = self.conversations.values().map(info).collect();
+        let current =
+            (self.by_id.values()).filter_map(|sessions| self.conversations.get(&sessions.current));
+        let mut all: Vec<_> = current.map(info).collect();
         all.sort_by_key(|conversation| conversation.id);
         all
     }
@@ -248,9 +290,14 @@ impl Driver {
     /// Those of the store.
     pub fn requests(&self) -> Result<Vec<Request>> {
         let all = self.overlay.scan(REQUESTS, &Scan::prefix(""))?;
-        all.iter()
-            .map(|(_, value)| records::read::<records::wire::Request>(value)?.public())
-            .collect()
+        let mut requests = Vec::new();
+        for (_, value) in all {
+            let request: records::wire::Request = records::read(&value)?;
+            if request.held_since == 0 {
+                requests.push(request.public()?);
+            }
+        }
+        Ok(requests)
     }
 
     /// The state of a content that was sent here; `None` if it never was.

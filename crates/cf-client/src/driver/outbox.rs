@@ -127,6 +127,11 @@ impl Driver {
         self.withdraw_all(|entry| entry.instance == Some((instance, publish)));
     }
 
+    /// Takes all frames of an instance out of the outbox.
+    pub(super) fn withdraw_everything(&mut self, instance: InstanceId) {
+        self.withdraw_all(|entry| entry.instance.is_some_and(|(of, _)| of == instance));
+    }
+
     fn withdraw_all(&mut self, chosen: impl Fn(&Entry) -> bool) {
         let of = |(key, entry): (&u64, &Entry)| chosen(entry).then_some(*key);
         let keys: Vec<u64> = self.outbox.entries.iter().filter_map(of).collect();

@@ -8,9 +8,12 @@ use cf_core::{
     Timestamp,
 };
 
+use super::instances::Standing;
 use super::outbox::{self, Outbox};
 use super::parked::Parked;
-use super::{Driver, Reception};
+use super::sessions::{CROSSING, SUPERSEDED_FOR, Sender};
+use super::unsent::Backlog;
+use super::{Driver, Reception, Wake};
 use crate::components::{Components, Counters, Profile};
 use crate::overlay::{InstanceRecords, Overlay};
 use crate::records::{self, CONVERSATIONS, EVENTS, META, OUTBOX, REQUESTS, VERSION, wire};
@@ -47,6 +50,12 @@ impl Driver {
             inboxes: Vec::new(),
             conversations: HashMap::new(),
             by_id: HashMap::new(),
+            pairs: HashMap::new(),
+            named: HashMap::new(),
+            held: BTreeMap::new(),
+            renewed_at: HashMap::new(),
+            contact: None,
+            unsent: Backlog::default(),
             outbox: Outbox::default(),
             parked: Parked::default(),
             wakes: BTreeSet::new(),
@@ -60,7 +69,9 @@ impl Driver {
         driver.restore_numbers()?;
         driver.restore_parked()?;
         driver.restore_inboxes(now)?;
+        driver.restore_contact()?;
         driver.restore_conversations(now)?;
+        driver.restore_unsent(now)?;
         driver.restore_outbox()?;
         driver.restore_invites()?;
         driver.expire(now);
@@ -124,17 +135,20 @@ impl Driver {
     }
 
     fn restore_conversations(&mut self, now: Timestamp) -> Result<()> {
+        let mut superseded = Vec::new();
         for (key, value) in self.overlay.scan(CONVERSATIONS, &Scan::prefix(""))? {
             let instance = InstanceId(records::read_number(&key)?);
-            let record: wire::Conversation = records::read(&value)?;
-            let id = ConversationId::from_slice(&record.id)?;
+            let mut record: wire::Conversation = records::read(&value)?;
             let protocol = ProtocolId::parse(&record.protocol)?;
             let Some(component) = self.components.conversation(&protocol).cloned() else {
                 // Its component may come back; its records stay, and its id is taken.
-                self.by_id.insert(id, instance);
+                self.remember(instance, &record)?;
                 self.counters.add("unsupported.conversation");
                 continue;
             };
+            // Records of earlier versions don't say it.
+            let for_two = component.properties().max_participants == Some(2);
+            record.pair |= for_two && !record.participant.is_empty();
             let namespace = records::instance_namespace(instance);
             let view = InstanceRecords {
                 overlay: &self.overlay,
@@ -146,11 +160,21 @@ impl Driver {
                 records: &view,
             };
             let identity = self.profile.identity.clone();
+            let named = match record.named.is_empty() {
+                true => &record.id,
+                false => &record.named,
+            };
+            let id = ConversationId::from_slice(named)?;
             let machine = component.restore(id, identity, &mut env)?;
-            let participant =
-                records::read_participant(&record.participant, record.participant.is_empty())?;
-            self.insert(instance, id, protocol, participant, record.name, machine);
+            if Standing::of(&record) == Standing::Superseded {
+                superseded.push(instance);
+            }
+            self.insert(instance, record, machine)?;
             self.drain(instance, now);
+        }
+        for instance in superseded {
+            let until = self.conversations[&instance].heard_at.after(SUPERSEDED_FOR);
+            self.wakes.insert((until, Wake::Superseded(instance)));
         }
         Ok(())
     }
@@ -168,16 +192,29 @@ impl Driver {
 
     /// Tells of kept requests whose component has come since.
     fn replay_requests(&mut self, now: Timestamp) -> Result<()> {
+        let mut known = Vec::new();
         for (_, value) in self.overlay.scan(REQUESTS, &Scan::prefix(""))? {
             let mut request: wire::Request = records::read(&value)?;
-            self.requests_waiting
-                .insert(InviteId::from_slice(&request.id)?);
+            let id = InviteId::from_slice(&request.id)?;
+            self.requests_waiting.insert(id);
+            if request.held_since > 0 {
+                if let Sender::Peer(conversation) = self.sender_of(&request.invitation()?) {
+                    self.held.insert(id, conversation);
+                }
+                let until = Timestamp(request.held_since).after(CROSSING);
+                self.wakes.insert((until, Wake::Held(id)));
+                continue;
+            }
             let protocol = ProtocolId::parse(&request.protocol)?;
             let supported = self.components.conversation(&protocol).is_some();
             if supported != request.supported {
                 request.supported = supported;
                 self.put_request(&request, now);
+                known.extend(request.invitation()?.from);
             }
+        }
+        for from in known {
+            self.renew_by_requests_of(&from, now);
         }
         Ok(())
     }

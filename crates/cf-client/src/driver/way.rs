@@ -43,6 +43,11 @@ impl Driver {
         if let Some(state) = self.state(conversation, &id)? {
             return Ok(state);
         }
+        if self.unsent.has(conversation) {
+            return Err(Error::unavailable(
+                "content of the session before is still on its way to the new one",
+            ));
+        }
         self.input(
             instance,
             Input::Send {
@@ -116,6 +121,15 @@ impl Driver {
                 let before = found.wake.replace(at);
                 self.set_wake(before, at, Wake::Conversation(instance));
             }
+            Output::Unsent { id, content } => {
+                if let Some(found) = self.conversations.get(&instance) {
+                    self.work.push_back(Work::Resend(found.id, id, content));
+                }
+            }
+            Output::Renew => self.work.push_back(Work::Renew(instance)),
+            Output::Contact { bundles, .. } => {
+                self.work.push_back(Work::PeerContact(instance, bundles));
+            }
             _ => self.counters.add("unsupported.output"),
         }
     }
@@ -138,22 +152,29 @@ impl Driver {
 
     /// Logs what a conversation tells, and keeps the states of contents.
     fn told(&mut self, instance: InstanceId, event: ConversationEvent, now: Timestamp) {
-        let Some(conversation) = self.conversations.get(&instance).map(|found| found.id) else {
+        let Some(found) = self.conversations.get(&instance) else {
             return;
         };
+        let (conversation, record) = (found.id, &found.record);
+        let (pair, renewed) = (record.pair, record.renews || record.standing > 0);
         let kind = match event {
             ConversationEvent::Content {
                 id,
                 from,
                 content: Content::Bytes(content),
                 sent_at,
-            } => EventKind::Message {
-                conversation,
-                from,
-                id,
-                content,
-                sent_at,
-            },
+            } => {
+                if pair && !self.note_received(conversation, &id, renewed) {
+                    return self.counters.add("duplicate.content");
+                }
+                EventKind::Message {
+                    conversation,
+                    from,
+                    id,
+                    content,
+                    sent_at,
+                }
+            }
             ConversationEvent::State { id, state } => {
                 if !self.put_state(conversation, &id, state) {
                     return;
@@ -179,7 +200,9 @@ impl Driver {
             },
             ConversationEvent::Unknown { kind } => EventKind::Unknown { conversation, kind },
             ConversationEvent::Closed => {
-                self.end_invites(instance);
+                if !self.session_closed(instance, now) {
+                    return;
+                }
                 EventKind::Closed { conversation }
             }
             ConversationEvent::Duplicate => return self.counters.add("duplicate.frame"),
@@ -188,8 +211,25 @@ impl Driver {
         self.log(&kind, now);
     }
 
+    /// Takes note of a content that came; `false` if it had come before, in another
+    /// session.
+    fn note_received(
+        &mut self,
+        conversation: ConversationId,
+        id: &ContentId,
+        renewed: bool,
+    ) -> bool {
+        let namespace = records::received_namespace(conversation);
+        let known = renewed && matches!(self.overlay.get(&namespace, id.as_bytes()), Ok(Some(_)));
+        if !known {
+            let number = records::number_key(self.next_event);
+            self.overlay.put(namespace, id.to_bytes(), number);
+        }
+        !known
+    }
+
     /// Moves a content's state on; `false` if that would take back what was told.
-    fn put_state(
+    pub(super) fn put_state(
         &mut self,
         conversation: ConversationId,
         id: &ContentId,
@@ -298,7 +338,10 @@ impl Driver {
             body,
         };
         match self.input(instance, Input::Frame(incoming), now) {
-            Ok(()) => self.counters.add("routed.frame"),
+            Ok(()) => {
+                self.counters.add("routed.frame");
+                self.heard(instance, now);
+            }
             Err(error) if error.is_retryable() => return false,
             Err(error) => self.rejected("rejected.frame", &error),
         }
@@ -403,13 +446,22 @@ impl Driver {
                     self.outcome(instance, publish, point, outcome, now);
                 }
                 Work::Invite(instance, invite) => self.invite_member(instance, invite, now),
+                Work::Resend(conversation, id, content) => {
+                    self.resend(conversation, id, content, now);
+                }
+                Work::Renew(instance) => self.renew(instance, now),
+                Work::PeerContact(instance, bundles) => {
+                    self.peer_contact_came(instance, bundles, now);
+                }
+                Work::GiveContact(instance) => self.give_contact(instance, now),
             }
         }
     }
 
     pub(super) fn instance(&self, conversation: ConversationId) -> Result<InstanceId> {
         let unknown = || Error::misuse("there is no conversation with this id");
-        let instance = self.by_id.get(&conversation).copied().ok_or_else(unknown)?;
+        let sessions = self.by_id.get(&conversation).ok_or_else(unknown)?;
+        let instance = sessions.current;
         match self.conversations.contains_key(&instance) {
             true => Ok(instance),
             false => Err(Error::unsupported(

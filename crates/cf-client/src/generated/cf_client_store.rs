@@ -35,6 +35,80 @@ pub struct Conversation {
     pub name: ::prost::alloc::string::String,
     #[prost(uint64, tag = "5")]
     pub created_at: u64,
+    /// The id in its invite, where that is another one.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub named: ::prost::bytes::Bytes,
+    /// Two authenticated participants, who have one conversation.
+    #[prost(bool, tag = "7")]
+    pub pair: bool,
+    /// Of its invite; and whether this client made that.
+    #[prost(bytes = "bytes", tag = "8")]
+    pub precedence: ::prost::bytes::Bytes,
+    #[prost(bool, tag = "9")]
+    pub own: bool,
+    /// When the invite was made, by its maker's clock.
+    #[prost(uint64, tag = "10")]
+    pub invited_at: u64,
+    /// When the peer was first heard; 0: not yet.
+    #[prost(uint64, tag = "11")]
+    pub settled_at: u64,
+    /// 0 current, 1 pending, 2 superseded.
+    #[prost(uint32, tag = "12")]
+    pub standing: u32,
+    /// When the peer was heard last, to the hour; of a superseded one.
+    #[prost(uint64, tag = "13")]
+    pub heard_at: u64,
+    #[prost(bool, tag = "14")]
+    pub closed: bool,
+    /// The number of the contact that the peer was given last.
+    #[prost(uint64, tag = "15")]
+    pub contact: u64,
+    /// Not the conversation's first.
+    #[prost(bool, tag = "16")]
+    pub renews: bool,
+}
+/// How somebody is asked into a session. Key: conversation.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Contact {
+    #[prost(message, repeated, tag = "1")]
+    pub bundles: ::prost::alloc::vec::Vec<contact::Bundle>,
+}
+/// Nested message and enum types in `Contact`.
+pub mod contact {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Bundle {
+        #[prost(string, tag = "1")]
+        pub initialization: ::prost::alloc::string::String,
+        #[prost(bytes = "bytes", tag = "2")]
+        pub bundle: ::prost::bytes::Bytes,
+    }
+}
+/// How this client is asked into a session by those it talks to already.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OwnContact {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(message, optional, tag = "2")]
+    pub contact: ::core::option::Option<Contact>,
+    /// When another is made; and what this one says of the client.
+    #[prost(uint64, tag = "3")]
+    pub refresh_at: u64,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub describes: ::prost::bytes::Bytes,
+}
+/// Content of a superseded session that the current one had no room for yet.
+/// Key: number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unsent {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub conversation: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub id: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    pub content: ::core::option::Option<::prost::bytes::Bytes>,
+    /// Of content that the store has in parts.
+    #[prost(uint64, tag = "4")]
+    pub len: u64,
 }
 /// The secret part of an offer. Key: protocol, 0, offer id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -150,6 +224,9 @@ pub struct Request {
     pub supported: bool,
     #[prost(bool, tag = "19")]
     pub anonymous: bool,
+    /// Since when it is held back, since it crossed an own invite; 0: it is not.
+    #[prost(uint64, tag = "20")]
+    pub held_since: u64,
 }
 /// One entry of the event log. Key: its number.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

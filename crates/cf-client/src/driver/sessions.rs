@@ -1,0 +1,372 @@
+//! The sessions of a conversation of two: renewed after a loss, upgraded to a
+//! better protocol, made twice when two people ask each other at once.
+//!
+//! A conversation has one *current* session, which sends. A new one begins by an
+//! invite of an identity that is in the conversation already; nobody is asked.
+//! The session before is *superseded*: what it had not delivered goes out by the
+//! current one, and it still receives for as long as the peer uses it.
+
+use std::time::Duration;
+
+use cf_core::{
+    ConversationId, Error, InstanceId, Invitation, InviteId, ParticipantId, Result, Scan, Timestamp,
+};
+
+use super::instances::Standing;
+use super::{Driver, Wake, Work};
+use crate::event::EventKind;
+use crate::records::{self, INVITES, REQUESTS, wire};
+
+/// The most sessions that a conversation keeps; beyond, the oldest ends.
+pub const MAX_SESSIONS: usize = 8;
+/// How long a superseded session still receives after the peer was last heard
+/// in it: 14 days, the resend lifetime.
+pub const SUPERSEDED_FOR: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// How long an invite is held back that crossed an own one which goes before.
+pub const CROSSING: Duration = Duration::from_secs(10 * 60);
+/// How long after an own invite another one may still have crossed it.
+const MAY_HAVE_CROSSED: Duration = Duration::from_secs(60 * 60);
+/// How often a session that is said to be broken is renewed at most.
+pub const RENEW_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How often it is stored that a superseded session was heard.
+const HEARD_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Who sent an invite.
+pub(super) enum Sender {
+    /// Nobody that this client has a conversation with.
+    Stranger,
+    /// The other participant of this conversation.
+    Peer(ConversationId),
+    /// Somebody who names a conversation that is not theirs.
+    Impostor,
+}
+
+/// What became of an invite to a new session.
+pub(super) enum Renewal {
+    /// It is settled.
+    Done,
+    /// It crossed an own one, which the peer should take: it waits.
+    Held,
+}
+
+impl Driver {
+    /// Who sent an invite: the identity decides, never the id that it names.
+    pub(super) fn sender_of(&self, invitation: &Invitation) -> Sender {
+        let named = invitation.invite.conversation;
+        let named = self.named.get(&named).copied().unwrap_or(named);
+        let of_sender = (invitation.from.as_ref()).and_then(|from| self.pairs.get(from));
+        match (self.by_id.get(&named), of_sender) {
+            (_, Some(conversation)) => Sender::Peer(*conversation),
+            (None, None) => Sender::Stranger,
+            (Some(_), None) if self.was_of(named, &invitation.from) => Sender::Stranger,
+            (Some(_), None) => Sender::Impostor,
+        }
+    }
+
+    /// Whether a conversation that is closed was with somebody.
+    fn was_of(&self, conversation: ConversationId, from: &Option<ParticipantId>) -> bool {
+        let current = self.by_id.get(&conversation).map(|s| s.current);
+        let found = current.and_then(|instance| self.conversations.get(&instance));
+        found.is_some_and(|found| found.record.closed && found.participant == *from)
+    }
+
+    /// Takes an invite of the other participant.
+    pub(super) fn renewal(
+        &mut self,
+        conversation: ConversationId,
+        invitation: &Invitation,
+        now: Timestamp,
+    ) -> Result<Renewal> {
+        let sent_at = invitation.invite.sent_at;
+        let stale = |record: &wire::Conversation| !record.own && record.invited_at > sent_at.0;
+        let mut holder = None;
+        for instance in self.sessions_of(conversation) {
+            let Some(found) = self.conversations.get(&instance) else {
+                continue;
+            };
+            let record = &found.record;
+            if stale(record) {
+                self.counters.add("stale.invite");
+                return Ok(Renewal::Done);
+            }
+            let superseded = Standing::of(record) == Standing::Superseded;
+            let recent = Timestamp(record.invited_at).after(MAY_HAVE_CROSSED) > now;
+            let may_have_crossed = record.own && !superseded && recent;
+            if may_have_crossed && record.precedence[..] < invitation.precedence[..] {
+                holder = Some(instance);
+            }
+        }
+        if holder.is_some() {
+            let id = invitation.invite.id;
+            self.held.insert(id, conversation);
+            self.wakes.insert((now.after(CROSSING), Wake::Held(id)));
+            self.counters.add("held.invite");
+            return Ok(Renewal::Held);
+        }
+        let instance = self.join_session(conversation, invitation, true, now)?;
+        self.make_current(instance, now);
+        Ok(Renewal::Done)
+    }
+
+    /// Takes an invite that was held back, unless the peer took the own one.
+    pub(super) fn held_long_enough(&mut self, id: InviteId, now: Timestamp) {
+        if let Err(error) = self.try_held(id, now) {
+            self.rejected("rejected.renewal", &error);
+        }
+        self.settle(now);
+    }
+
+    fn try_held(&mut self, id: InviteId, now: Timestamp) -> Result<()> {
+        let Some(conversation) = self.held.remove(&id) else {
+            return Ok(());
+        };
+        let request = self.request(id)?;
+        self.forget_request(id);
+        let since = Timestamp(request.held_since);
+        let heard = (self.sessions_of(conversation).into_iter())
+            .filter_map(|instance| self.conversations.get(&instance))
+            .any(|found| found.record.own && found.heard_at >= since);
+        if heard {
+            self.counters.add("crossed.invite");
+            return Ok(());
+        }
+        let invitation = request.invitation()?;
+        let instance = self.join_session(conversation, &invitation, true, now)?;
+        self.make_current(instance, now);
+        Ok(())
+    }
+
+    /// After somebody was accepted: what else they sent belongs to the same
+    /// conversation.
+    pub(super) fn renew_by_requests_of(&mut self, from: &ParticipantId, now: Timestamp) {
+        let Ok(all) = self.overlay.scan(REQUESTS, &Scan::prefix("")) else {
+            return;
+        };
+        let mut theirs = Vec::new();
+        for (_, value) in all {
+            if let Ok(request) = records::read::<wire::Request>(&value)
+                && request.supported
+                && !request.anonymous
+                && request.from == from.as_bytes()
+                && let Ok(invitation) = request.invitation()
+            {
+                theirs.push(invitation);
+            }
+        }
+        theirs.sort_by_key(|invitation| invitation.invite.sent_at);
+        for invitation in theirs {
+            if let Sender::Peer(conversation) = self.sender_of(&invitation) {
+                match self.renewal(conversation, &invitation, now) {
+                    Ok(Renewal::Done) => self.forget_request(invitation.invite.id),
+                    Ok(Renewal::Held) => {}
+                    Err(error) => self.rejected("rejected.renewal", &error),
+                }
+            }
+        }
+    }
+
+    /// Makes a session the one that sends; the one before is superseded.
+    pub(super) fn make_current(&mut self, instance: InstanceId, now: Timestamp) {
+        let Some(found) = self.conversations.get_mut(&instance) else {
+            return;
+        };
+        let conversation = found.id;
+        let Some(sessions) = self.by_id.get_mut(&conversation) else {
+            return;
+        };
+        if sessions.current == instance {
+            return;
+        }
+        let before = std::mem::replace(&mut sessions.current, instance);
+        sessions.others.retain(|other| *other != instance);
+        sessions.others.push(before);
+        Standing::Current.put(&mut found.record);
+        let protocol = found.protocol.clone();
+        self.put_conversation(instance);
+        self.counters.add("renewed.session");
+        let kind = EventKind::Renewed {
+            conversation,
+            protocol,
+        };
+        self.log(&kind, now);
+        for other in self.others(conversation) {
+            self.supersede(other, now);
+        }
+        while self.others(conversation).len() >= MAX_SESSIONS {
+            let oldest = self.others(conversation)[0];
+            self.counters.add("bounded.session");
+            self.end(oldest);
+        }
+    }
+
+    /// A session only receives from now on.
+    fn supersede(&mut self, instance: InstanceId, now: Timestamp) {
+        if self.standing(instance) == Some(Standing::Superseded) {
+            return;
+        }
+        self.end_invites(instance);
+        let Some(found) = self.conversations.get_mut(&instance) else {
+            return;
+        };
+        Standing::Superseded.put(&mut found.record);
+        found.record.heard_at = now.0;
+        self.put_conversation(instance);
+        self.wakes
+            .insert((now.after(SUPERSEDED_FOR), Wake::Superseded(instance)));
+        if let Err(error) = self.input(instance, cf_core::Input::Supersede, now) {
+            self.rejected("unsupported.supersede", &error);
+        }
+    }
+
+    /// Ends a superseded session that was not heard for long.
+    pub(super) fn superseded_long_enough(&mut self, instance: InstanceId, now: Timestamp) {
+        if self.standing(instance) != Some(Standing::Superseded) {
+            return;
+        }
+        let found = &self.conversations[&instance];
+        let until = Timestamp(found.record.heard_at.max(found.heard_at.0)).after(SUPERSEDED_FOR);
+        match until <= now {
+            true => self.end(instance),
+            false => {
+                self.wakes.insert((until, Wake::Superseded(instance)));
+            }
+        }
+    }
+
+    /// The peer was heard for the first time in a session that was asked for.
+    pub(super) fn session_answered(&mut self, instance: InstanceId, now: Timestamp) {
+        let Some(conversation) = self.conversations.get(&instance).map(|found| found.id) else {
+            return;
+        };
+        if self.standing(instance) == Some(Standing::Pending) {
+            self.make_current(instance, now);
+        }
+        let held: Vec<_> = (self.held.iter())
+            .filter(|(_, of)| **of == conversation)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in held {
+            self.counters.add("crossed.invite");
+            self.forget_request(id);
+        }
+    }
+
+    /// Takes note that the peer was heard.
+    pub(super) fn heard(&mut self, instance: InstanceId, now: Timestamp) {
+        let number = self.contact_number(now);
+        let Some(found) = self.conversations.get_mut(&instance) else {
+            return;
+        };
+        found.heard_at = now;
+        let record = &mut found.record;
+        match Standing::of(record) {
+            Standing::Superseded if Timestamp(record.heard_at).after(HEARD_EVERY) <= now => {
+                record.heard_at = now.0;
+                self.put_conversation(instance);
+            }
+            Standing::Superseded => {}
+            _ if record.pair && record.contact != number => {
+                self.work.push_back(Work::GiveContact(instance));
+            }
+            _ => {}
+        }
+    }
+
+    /// Begins a new session in the place of one that is broken, if it is known
+    /// how the peer is asked.
+    pub(super) fn renew(&mut self, instance: InstanceId, now: Timestamp) {
+        let Some(found) = self.conversations.get(&instance) else {
+            return;
+        };
+        if Standing::of(&found.record) == Standing::Current {
+            self.renew_now(found.id, now);
+        }
+    }
+
+    pub(super) fn renew_now(&mut self, conversation: ConversationId, now: Timestamp) {
+        if let Some(last) = self.renewed_at.get(&conversation) {
+            let at = last.after(RENEW_EVERY);
+            if at > now {
+                self.wakes.insert((at, Wake::Renew(conversation)));
+                return;
+            }
+        }
+        self.renewed_at.insert(conversation, now);
+        match self.try_renew(conversation, now) {
+            Ok(()) => self.counters.add("renewing.session"),
+            Err(error) => {
+                self.rejected("failed.renewal", &error);
+                self.log(&EventKind::Broken { conversation }, now);
+            }
+        }
+    }
+
+    fn try_renew(&mut self, conversation: ConversationId, now: Timestamp) -> Result<()> {
+        let bundles = self.peer_contact(conversation)?.ok_or_else(|| {
+            Error::unavailable("it is not known how the peer is asked into a new session")
+        })?;
+        let instance = self.ask(&bundles, None, Some(conversation), now)?;
+        self.make_current(instance, now);
+        Ok(())
+    }
+
+    /// Whether the current session has an answer, or hopes for one.
+    pub(super) fn has_answer(&self, conversation: ConversationId) -> bool {
+        let current = self.by_id.get(&conversation).map(|s| s.current);
+        let found = current.and_then(|instance| self.conversations.get(&instance));
+        found.is_some_and(|found| {
+            let asked = records::peer_key(current.unwrap_or(InstanceId(0)), cf_core::PeerId(0));
+            // A session of an earlier version does not say when it was answered.
+            let hopes = matches!(self.overlay.get(INVITES, &asked), Ok(Some(_)));
+            let unknown = found.record.invited_at == 0 && !hopes;
+            found.record.settled_at > 0 || unknown
+        })
+    }
+
+    pub(super) fn standing(&self, instance: InstanceId) -> Option<Standing> {
+        let found = self.conversations.get(&instance)?;
+        Some(Standing::of(&found.record))
+    }
+
+    /// All sessions of a conversation, the current one last.
+    pub(super) fn sessions_of(&self, conversation: ConversationId) -> Vec<InstanceId> {
+        let sessions = self.by_id.get(&conversation);
+        let all = sessions.map(|s| s.others.iter().copied().chain([s.current]));
+        all.into_iter().flatten().collect()
+    }
+
+    fn others(&self, conversation: ConversationId) -> Vec<InstanceId> {
+        let sessions = self.by_id.get(&conversation);
+        sessions.map(|s| s.others.clone()).unwrap_or_default()
+    }
+
+    /// The sessions that wait for an answer.
+    pub(super) fn pending(&self, conversation: ConversationId) -> Vec<InstanceId> {
+        let mut all = self.others(conversation);
+        all.retain(|instance| self.standing(*instance) == Some(Standing::Pending));
+        all
+    }
+
+    /// Takes note that a session's protocol has ended it: the conversation ends.
+    pub(super) fn session_closed(&mut self, instance: InstanceId, now: Timestamp) -> bool {
+        let Some(found) = self.conversations.get_mut(&instance) else {
+            return false;
+        };
+        let current = Standing::of(&found.record) == Standing::Current;
+        let conversation = found.id;
+        found.record.closed = true;
+        if let (true, Some(participant)) = (current, &found.participant) {
+            self.pairs.remove(participant);
+        }
+        self.put_conversation(instance);
+        self.end_invites(instance);
+        let sessions = self.by_id.get(&conversation).map(|s| s.current);
+        if let (false, Some(open)) = (current, sessions) {
+            // The peer closed it in a session that is not the current one here.
+            if let Err(error) = self.input(open, cf_core::Input::Close, now) {
+                self.rejected("failed.close", &error);
+            }
+        }
+        current
+    }
+}
