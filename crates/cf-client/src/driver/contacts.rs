@@ -43,12 +43,15 @@ impl Driver {
     }
 
     fn try_give_contact(&mut self, instance: InstanceId, now: Timestamp) -> Result<()> {
-        let Some(found) = self.conversations.get(&instance) else {
+        if self
+            .standing(instance)
+            .is_none_or(|s| s == Standing::Superseded)
+        {
             return Ok(());
-        };
-        let given = found.record.contact;
-        let due = found.record.pair && !found.record.closed;
-        if !due || Standing::of(&found.record) == Standing::Superseded {
+        }
+        let record = &self.awake(instance, now)?.record;
+        let given = record.contact;
+        if !record.pair || record.closed {
             return Ok(());
         }
         let Some(own) = self.own_contact(now)? else {
@@ -63,9 +66,7 @@ impl Driver {
             Err(error) if error.kind() == cf_core::ErrorKind::Unsupported => {}
             Err(error) => return Err(error),
         }
-        if let Some(found) = self.conversations.get_mut(&instance) {
-            found.record.contact = number;
-        }
+        self.awake(instance, now)?.record.contact = number;
         self.put_conversation(instance);
         Ok(())
     }
@@ -152,12 +153,10 @@ impl Driver {
         bundles: BundleSet,
         now: Timestamp,
     ) -> Result<()> {
-        let Some(found) = self.conversations.get(&instance) else {
-            return Ok(());
-        };
-        let conversation = found.id;
+        let participant = self.awake(instance, now)?.participant.clone();
+        let conversation = self.conversations[&instance].id;
         let info = self.read_bundles(&bundles, now)?;
-        if info.owner.is_none() || info.owner != found.participant {
+        if info.owner.is_none() || info.owner != participant {
             return Err(Error::rejected("a peer may give only bundles of its own"));
         }
         let record = records::write(&write(&bundles));
@@ -183,10 +182,12 @@ impl Driver {
         let Ok(instance) = self.instance(conversation) else {
             return Ok(());
         };
-        let found = &self.conversations[&instance];
-        let decides = (found.participant.as_ref())
-            .is_some_and(|peer| self.profile.identity.id().as_bytes() < peer.as_bytes());
-        let present = self.rank(&found.protocol);
+        let own = self.profile.identity.id().clone();
+        let found = self.awake(instance, now)?;
+        let decides =
+            (found.participant.as_ref()).is_some_and(|peer| own.as_bytes() < peer.as_bytes());
+        let protocol = found.protocol.clone();
+        let present = self.rank(&protocol);
         if !decides || !self.pending(conversation).is_empty() {
             return Ok(());
         }

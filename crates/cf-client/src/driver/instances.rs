@@ -8,7 +8,8 @@ use cf_core::{
     Peer, PeerId, ProtocolId, Result, Scan, Setup, Timestamp,
 };
 
-use super::{Driver, Instance, Sessions, Wake};
+use super::sleep::Awake;
+use super::{Driver, Sessions, Wake};
 use crate::event::EventKind;
 use crate::records::{self, CANDIDATES, CONVERSATIONS, META, wire};
 
@@ -143,7 +144,7 @@ impl Driver {
         let instance = self.instance(conversation)?;
         let (initialization, bundle) = self.choose_initialization(bundles)?;
         let info = initialization.read(&*self.profile.identity, bundle, now)?;
-        let protocol = self.conversations[&instance].protocol.clone();
+        let protocol = self.awake(instance, now)?.protocol.clone();
         let peer = PeerId(self.next_number("next_peer")?);
         let candidate = wire::Candidate {
             initialization: initialization.id().as_str().to_owned(),
@@ -223,7 +224,7 @@ impl Driver {
             };
             self.log(&kind, now);
         }
-        if let Err(error) = self.insert(instance, record, machine) {
+        if let Err(error) = self.insert(instance, record, machine, now) {
             self.rejected("failed.start", &error);
         }
         self.put_conversation(instance);
@@ -231,28 +232,19 @@ impl Driver {
         instance
     }
 
-    /// Takes a session into the tables.
+    /// Takes a session into the tables, and into memory.
     pub(super) fn insert(
         &mut self,
         instance: InstanceId,
         record: wire::Conversation,
         machine: Box<dyn Conversation>,
+        now: Timestamp,
     ) -> Result<()> {
-        self.remember(instance, &record)?;
-        let participant =
-            records::read_participant(&record.participant, record.participant.is_empty())?;
-        let found = Instance {
-            id: ConversationId::from_slice(&record.id)?,
-            protocol: ProtocolId::parse(&record.protocol)?,
-            participant,
-            machine,
-            namespace: records::instance_namespace(instance),
-            wake: None,
-            heard_at: Timestamp(record.heard_at),
-            record,
-        };
-        self.conversations.insert(instance, found);
-        Ok(())
+        if !self.conversations.contains_key(&instance) {
+            self.remember(instance, &record)?;
+        }
+        let awake = Awake::new(instance, record, machine, now)?;
+        self.keep_awake(instance, awake)
     }
 
     /// Takes note of whose session it is; also of one whose component is missing.
@@ -293,8 +285,9 @@ impl Driver {
 
     /// Stores what is known of a session beside its own records.
     pub(super) fn put_conversation(&mut self, instance: InstanceId) {
-        if let Some(found) = self.conversations.get(&instance) {
-            let record = records::write(&found.record);
+        let found = self.conversations.get(&instance);
+        if let Some(awake) = found.and_then(|found| found.awake.as_deref()) {
+            let record = records::write(&awake.record);
             self.overlay
                 .put(CONVERSATIONS, records::number_key(instance.0), record);
         }
@@ -303,6 +296,12 @@ impl Driver {
     /// Ends a session: nothing of it stays.
     pub(super) fn end(&mut self, instance: InstanceId) {
         self.end_invites(instance);
+        if !self.conversations.contains_key(&instance) {
+            return;
+        }
+        if let Err(error) = self.forget_all_tags(instance) {
+            self.rejected("failed.read", &error);
+        }
         let Some(found) = self.conversations.remove(&instance) else {
             return;
         };
@@ -318,10 +317,11 @@ impl Driver {
         if let Some(sessions) = self.by_id.get_mut(&found.id) {
             sessions.others.retain(|other| *other != instance);
         }
-        match self.overlay.scan(&found.namespace, &Scan::prefix("")) {
+        let namespace = records::instance_namespace(instance);
+        match self.overlay.scan(&namespace, &Scan::prefix("")) {
             Ok(all) => all
                 .into_iter()
-                .for_each(|(key, _)| self.overlay.delete(found.namespace.clone(), key)),
+                .for_each(|(key, _)| self.overlay.delete(namespace.clone(), key)),
             Err(error) => self.rejected("failed.read", &error),
         }
         self.overlay

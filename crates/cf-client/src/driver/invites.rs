@@ -124,11 +124,12 @@ impl Driver {
     pub(super) fn invite_answered(&mut self, instance: InstanceId, peer: PeerId, now: Timestamp) {
         let key = records::peer_key(instance, peer);
         let pending = self.overlay.get(INVITES, &key).ok().flatten().is_some();
-        let Some(found) = self.conversations.get_mut(&instance) else {
+        let Some(conversation) = self.conversations.get(&instance).map(|found| found.id) else {
             return;
         };
-        let conversation = found.id;
-        if found.record.settled_at == 0 {
+        if let Ok(found) = self.awake(instance, now)
+            && found.record.settled_at == 0
+        {
             found.record.settled_at = now.0;
             self.put_conversation(instance);
             self.work.push_back(Work::GiveContact(instance));
@@ -167,11 +168,8 @@ impl Driver {
             Some(value) => records::read(&value)?,
             None => return Err(Error::misuse("invite only peers that came as candidates")),
         };
-        let found = self
-            .conversations
-            .get(&instance)
-            .ok_or_else(records::damaged)?;
-        let (conversation, protocol) = (found.id, found.protocol.clone());
+        let protocol = self.awake(instance, now)?.protocol.clone();
+        let conversation = self.conversations[&instance].id;
         let initialization = ProtocolId::parse(&candidate.initialization)?;
         let initialization = self.initialization(&initialization)?;
         let identity = self.profile.identity.clone();

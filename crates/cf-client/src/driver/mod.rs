@@ -14,6 +14,7 @@ mod outbox;
 mod parked;
 mod restore;
 mod sessions;
+mod sleep;
 mod unsent;
 mod way;
 
@@ -42,12 +43,14 @@ pub mod limits {
         SEARCH_RATE,
     };
     pub use super::sessions::{CROSSING, MAX_SESSIONS, RENEW_EVERY, SUPERSEDED_FOR};
+    pub use super::sleep::{IDLE, MAX_AWAKE};
     pub use super::way::SEARCH_BUDGET;
 }
 
 pub use contact::LinkOptions;
 use outbox::Outbox;
 use parked::Parked;
+use sleep::Instance;
 
 /// The synchronous core of a client.
 ///
@@ -66,6 +69,9 @@ pub struct Driver {
     points: BTreeMap<(Locator, DeliveryAddress), Listeners>,
     inboxes: Vec<Reception>,
     conversations: HashMap<InstanceId, Instance>,
+    /// Those in memory, by when they were used last.
+    used: BTreeSet<(Timestamp, InstanceId)>,
+    max_awake: usize,
     by_id: HashMap<ConversationId, Sessions>,
     /// The conversations of two, by who the other one is.
     pairs: HashMap<ParticipantId, ConversationId>,
@@ -156,19 +162,6 @@ struct Reception {
     wake: Option<Timestamp>,
 }
 
-/// One session of a conversation.
-struct Instance {
-    id: ConversationId,
-    protocol: ProtocolId,
-    participant: Option<ParticipantId>,
-    machine: Box<dyn Conversation>,
-    namespace: Bytes,
-    wake: Option<Timestamp>,
-    /// When the peer was heard last, in this process.
-    heard_at: Timestamp,
-    record: records::wire::Conversation,
-}
-
 /// The sessions of a conversation: one sends, the others still receive, or wait
 /// for an answer.
 struct Sessions {
@@ -186,6 +179,7 @@ enum Wake {
     Held(InviteId),
     Renew(ConversationId),
     Unsent,
+    Rest,
     Expiry,
 }
 
@@ -263,6 +257,7 @@ impl Driver {
                 Wake::Held(invite) => self.held_long_enough(invite, now),
                 Wake::Renew(conversation) => self.renew_now(conversation, now),
                 Wake::Unsent => self.send_unsent(now),
+                Wake::Rest => self.rest_at_its_time(now),
                 Wake::Expiry => self.expire(now),
             }
         }
@@ -271,15 +266,19 @@ impl Driver {
 
     /// The conversations, in the order of their ids.
     pub fn conversations(&self) -> Vec<ConversationInfo> {
-        let info = |instance: &Instance| ConversationInfo {
-            id: instance.id,
-            protocol: instance.protocol.clone(),
-            participant: instance.participant.clone(),
-            name: instance.record.name.clone(),
+        let current = self.by_id.iter().map(|(id, s)| (*id, s.current));
+        let known = current.filter(|(_, current)| self.conversations.contains_key(current));
+        let info = |(id, current)| -> Result<ConversationInfo> {
+            let record = self.record(current)?;
+            let anonymous = record.participant.is_empty();
+            Ok(ConversationInfo {
+                id,
+                protocol: ProtocolId::parse(&record.protocol)?,
+                participant: records::read_participant(&record.participant, anonymous)?,
+                name: record.name,
+            })
         };
-        let current =
-            (self.by_id.values()).filter_map(|sessions| self.conversations.get(&sessions.current));
-        let mut all: Vec<_> = current.map(info).collect();
+        let mut all: Vec<_> = known.map(info).filter_map(Result::ok).collect();
         all.sort_by_key(|conversation| conversation.id);
         all
     }
@@ -364,9 +363,13 @@ impl Driver {
         now: Timestamp,
         call: impl FnOnce(&mut dyn Conversation, &mut Env<'_>) -> Result<T>,
     ) -> Result<T> {
-        let Some(found) = self.conversations.get_mut(&instance) else {
-            return Err(cf_core::Error::misuse("there is no such conversation"));
-        };
+        self.note_use(instance, now);
+        self.awake(instance, now)?;
+        let unknown = || cf_core::Error::misuse("there is no such conversation");
+        let found = self.conversations.get_mut(&instance);
+        let found = found
+            .and_then(|found| found.awake.as_deref_mut())
+            .ok_or_else(unknown)?;
         let view = InstanceRecords {
             overlay: &self.overlay,
             namespace: &found.namespace,

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use cf_core::{
-    ConversationId, Env, Error, InstanceId, InviteId, ProtocolId, Random, Result, Scan, Store,
-    Timestamp,
+    Env, Error, InstanceId, InviteId, ProtocolId, Random, Result, Scan, Store, Timestamp,
 };
 
 use super::instances::Standing;
 use super::outbox::{self, Outbox};
 use super::parked::Parked;
 use super::sessions::{CROSSING, SUPERSEDED_FOR, Sender};
+use super::sleep::MAX_AWAKE;
 use super::unsent::Backlog;
 use super::{Driver, Reception, Wake};
 use crate::components::{Components, Counters, Profile};
@@ -49,6 +49,8 @@ impl Driver {
             points: BTreeMap::new(),
             inboxes: Vec::new(),
             conversations: HashMap::new(),
+            used: BTreeSet::new(),
+            max_awake: MAX_AWAKE,
             by_id: HashMap::new(),
             pairs: HashMap::new(),
             named: HashMap::new(),
@@ -135,12 +137,11 @@ impl Driver {
     }
 
     fn restore_conversations(&mut self, now: Timestamp) -> Result<()> {
-        let mut superseded = Vec::new();
         for (key, value) in self.overlay.scan(CONVERSATIONS, &Scan::prefix(""))? {
             let instance = InstanceId(records::read_number(&key)?);
             let mut record: wire::Conversation = records::read(&value)?;
             let protocol = ProtocolId::parse(&record.protocol)?;
-            let Some(component) = self.components.conversation(&protocol).cloned() else {
+            let Some(component) = self.components.conversation(&protocol) else {
                 // Its component may come back; its records stay, and its id is taken.
                 self.remember(instance, &record)?;
                 self.counters.add("unsupported.conversation");
@@ -149,32 +150,14 @@ impl Driver {
             // Records of earlier versions don't say it.
             let for_two = component.properties().max_participants == Some(2);
             record.pair |= for_two && !record.participant.is_empty();
-            let namespace = records::instance_namespace(instance);
-            let view = InstanceRecords {
-                overlay: &self.overlay,
-                namespace: &namespace,
-            };
-            let mut env = Env {
-                now,
-                random: &mut *self.random,
-                records: &view,
-            };
-            let identity = self.profile.identity.clone();
-            let named = match record.named.is_empty() {
-                true => &record.id,
-                false => &record.named,
-            };
-            let id = ConversationId::from_slice(named)?;
-            let machine = component.restore(id, identity, &mut env)?;
             if Standing::of(&record) == Standing::Superseded {
-                superseded.push(instance);
+                let until = Timestamp(record.heard_at).after(SUPERSEDED_FOR);
+                self.wakes.insert((until, Wake::Superseded(instance)));
             }
-            self.insert(instance, record, machine)?;
-            self.drain(instance, now);
-        }
-        for instance in superseded {
-            let until = self.conversations[&instance].heard_at.after(SUPERSEDED_FOR);
-            self.wakes.insert((until, Wake::Superseded(instance)));
+            match record.asleep {
+                true => self.take_asleep(instance, &record)?,
+                false => self.wake_up(instance, record, now)?,
+            }
         }
         Ok(())
     }

@@ -9,7 +9,8 @@
 use std::time::Duration;
 
 use cf_core::{
-    ConversationId, Error, InstanceId, Invitation, InviteId, ParticipantId, Result, Scan, Timestamp,
+    ConversationId, Error, InstanceId, Invitation, InviteId, ParticipantId, ProtocolId, Result,
+    Scan, Timestamp,
 };
 
 use super::instances::Standing;
@@ -65,9 +66,13 @@ impl Driver {
 
     /// Whether a conversation that is closed was with somebody.
     fn was_of(&self, conversation: ConversationId, from: &Option<ParticipantId>) -> bool {
+        let from = from
+            .as_ref()
+            .map(ParticipantId::as_bytes)
+            .unwrap_or_default();
         let current = self.by_id.get(&conversation).map(|s| s.current);
-        let found = current.and_then(|instance| self.conversations.get(&instance));
-        found.is_some_and(|found| found.record.closed && found.participant == *from)
+        let record = current.and_then(|instance| self.record(instance).ok());
+        record.is_some_and(|record| record.closed && record.participant == from)
     }
 
     /// Takes an invite of the other participant.
@@ -81,10 +86,9 @@ impl Driver {
         let stale = |record: &wire::Conversation| !record.own && record.invited_at > sent_at.0;
         let mut holder = None;
         for instance in self.sessions_of(conversation) {
-            let Some(found) = self.conversations.get(&instance) else {
+            let Ok(record) = &self.record(instance) else {
                 continue;
             };
-            let record = &found.record;
             if stale(record) {
                 self.counters.add("stale.invite");
                 return Ok(Renewal::Done);
@@ -124,8 +128,8 @@ impl Driver {
         self.forget_request(id);
         let since = Timestamp(request.held_since);
         let heard = (self.sessions_of(conversation).into_iter())
-            .filter_map(|instance| self.conversations.get(&instance))
-            .any(|found| found.record.own && found.heard_at >= since);
+            .filter_map(|instance| self.record(instance).ok())
+            .any(|record| record.own && Timestamp(record.heard_at) >= since);
         if heard {
             self.counters.add("crossed.invite");
             return Ok(());
@@ -167,10 +171,12 @@ impl Driver {
 
     /// Makes a session the one that sends; the one before is superseded.
     pub(super) fn make_current(&mut self, instance: InstanceId, now: Timestamp) {
-        let Some(found) = self.conversations.get_mut(&instance) else {
+        let Some(conversation) = self.conversations.get(&instance).map(|found| found.id) else {
             return;
         };
-        let conversation = found.id;
+        let Some(protocol) = self.set_standing(instance, Standing::Current, now) else {
+            return;
+        };
         let Some(sessions) = self.by_id.get_mut(&conversation) else {
             return;
         };
@@ -180,9 +186,6 @@ impl Driver {
         let before = std::mem::replace(&mut sessions.current, instance);
         sessions.others.retain(|other| *other != instance);
         sessions.others.push(before);
-        Standing::Current.put(&mut found.record);
-        let protocol = found.protocol.clone();
-        self.put_conversation(instance);
         self.counters.add("renewed.session");
         let kind = EventKind::Renewed {
             conversation,
@@ -205,12 +208,10 @@ impl Driver {
             return;
         }
         self.end_invites(instance);
-        let Some(found) = self.conversations.get_mut(&instance) else {
-            return;
-        };
-        Standing::Superseded.put(&mut found.record);
-        found.record.heard_at = now.0;
-        self.put_conversation(instance);
+        if let Ok(found) = self.awake(instance, now) {
+            found.record.heard_at = now.0;
+        }
+        self.set_standing(instance, Standing::Superseded, now);
         self.wakes
             .insert((now.after(SUPERSEDED_FOR), Wake::Superseded(instance)));
         if let Err(error) = self.input(instance, cf_core::Input::Supersede, now) {
@@ -223,8 +224,10 @@ impl Driver {
         if self.standing(instance) != Some(Standing::Superseded) {
             return;
         }
-        let found = &self.conversations[&instance];
-        let until = Timestamp(found.record.heard_at.max(found.heard_at.0)).after(SUPERSEDED_FOR);
+        let heard_at = self
+            .record(instance)
+            .map_or(now.0, |record| record.heard_at);
+        let until = Timestamp(heard_at).after(SUPERSEDED_FOR);
         match until <= now {
             true => self.end(instance),
             false => {
@@ -254,7 +257,7 @@ impl Driver {
     /// Takes note that the peer was heard.
     pub(super) fn heard(&mut self, instance: InstanceId, now: Timestamp) {
         let number = self.contact_number(now);
-        let Some(found) = self.conversations.get_mut(&instance) else {
+        let Ok(found) = self.awake(instance, now) else {
             return;
         };
         found.heard_at = now;
@@ -278,7 +281,7 @@ impl Driver {
         let Some(found) = self.conversations.get(&instance) else {
             return;
         };
-        if Standing::of(&found.record) == Standing::Current {
+        if found.standing == Standing::Current {
             self.renew_now(found.id, now);
         }
     }
@@ -313,19 +316,35 @@ impl Driver {
     /// Whether the current session has an answer, or hopes for one.
     pub(super) fn has_answer(&self, conversation: ConversationId) -> bool {
         let current = self.by_id.get(&conversation).map(|s| s.current);
-        let found = current.and_then(|instance| self.conversations.get(&instance));
-        found.is_some_and(|found| {
+        let record = current.and_then(|instance| self.record(instance).ok());
+        record.is_some_and(|record| {
             let asked = records::peer_key(current.unwrap_or(InstanceId(0)), cf_core::PeerId(0));
             // A session of an earlier version does not say when it was answered.
             let hopes = matches!(self.overlay.get(INVITES, &asked), Ok(Some(_)));
-            let unknown = found.record.invited_at == 0 && !hopes;
-            found.record.settled_at > 0 || unknown
+            let unknown = record.invited_at == 0 && !hopes;
+            record.settled_at > 0 || unknown
         })
     }
 
     pub(super) fn standing(&self, instance: InstanceId) -> Option<Standing> {
-        let found = self.conversations.get(&instance)?;
-        Some(Standing::of(&found.record))
+        self.conversations
+            .get(&instance)
+            .map(|found| found.standing)
+    }
+
+    /// Says what a session is from now on; gives its protocol.
+    fn set_standing(
+        &mut self,
+        instance: InstanceId,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Option<ProtocolId> {
+        let awake = self.awake(instance, now).ok()?;
+        standing.put(&mut awake.record);
+        let protocol = awake.protocol.clone();
+        self.conversations.get_mut(&instance)?.standing = standing;
+        self.put_conversation(instance);
+        Some(protocol)
     }
 
     /// All sessions of a conversation, the current one last.
@@ -349,14 +368,17 @@ impl Driver {
 
     /// Takes note that a session's protocol has ended it: the conversation ends.
     pub(super) fn session_closed(&mut self, instance: InstanceId, now: Timestamp) -> bool {
-        let Some(found) = self.conversations.get_mut(&instance) else {
+        let current = self.standing(instance) == Some(Standing::Current);
+        let Some(conversation) = self.conversations.get(&instance).map(|found| found.id) else {
             return false;
         };
-        let current = Standing::of(&found.record) == Standing::Current;
-        let conversation = found.id;
+        let Ok(found) = self.awake(instance, now) else {
+            return false;
+        };
         found.record.closed = true;
-        if let (true, Some(participant)) = (current, &found.participant) {
-            self.pairs.remove(participant);
+        let participant = found.participant.clone();
+        if let (true, Some(participant)) = (current, participant) {
+            self.pairs.remove(&participant);
         }
         self.put_conversation(instance);
         self.end_invites(instance);

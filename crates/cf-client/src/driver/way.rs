@@ -80,8 +80,9 @@ impl Driver {
     /// Applies all outputs of a conversation.
     pub(super) fn drain(&mut self, instance: InstanceId, now: Timestamp) {
         let mut outputs = Vec::new();
-        if let Some(found) = self.conversations.get_mut(&instance) {
-            outputs.extend(std::iter::from_fn(|| found.machine.poll_output()));
+        let found = self.conversations.get_mut(&instance);
+        if let Some(awake) = found.and_then(|found| found.awake.as_deref_mut()) {
+            outputs.extend(std::iter::from_fn(|| awake.machine.poll_output()));
         }
         for output in outputs {
             self.apply(instance, output, now);
@@ -100,6 +101,7 @@ impl Driver {
             }),
             Output::Expect(tag) => self.expect(instance, tag),
             Output::Forget(tag) => {
+                self.note_tag(instance, tag, false);
                 self.routers
                     .values_mut()
                     .for_each(|router| router.forget(tag, instance));
@@ -108,8 +110,9 @@ impl Driver {
             Output::Answered(peer) => self.invite_answered(instance, peer, now),
             Output::Event(event) => self.told(instance, event, now),
             Output::Record(change) => {
-                if let Some(found) = self.conversations.get(&instance) {
-                    self.overlay.apply(found.namespace.clone(), change);
+                let found = self.conversations.get(&instance);
+                if let Some(awake) = found.and_then(|found| found.awake.as_deref()) {
+                    self.overlay.apply(awake.namespace.clone(), change);
                 }
             }
             Output::WakeAt(at) => {
@@ -135,6 +138,12 @@ impl Driver {
     }
 
     fn expect(&mut self, instance: InstanceId, tag: Tag) {
+        self.note_tag(instance, tag, true);
+        self.route_tag(instance, tag);
+    }
+
+    /// Routes a tag to an instance, and what was parked under it.
+    pub(super) fn route_tag(&mut self, instance: InstanceId, tag: Tag) {
         for router in self.routers.values_mut() {
             if router.expect(tag, instance).is_err() {
                 self.counters.add("rejected.tag");
@@ -155,7 +164,10 @@ impl Driver {
         let Some(found) = self.conversations.get(&instance) else {
             return;
         };
-        let (conversation, record) = (found.id, &found.record);
+        let Some(awake) = found.awake.as_deref() else {
+            return;
+        };
+        let (conversation, record) = (found.id, &awake.record);
         let (pair, renewed) = (record.pair, record.renews || record.standing > 0);
         let kind = match event {
             ConversationEvent::Content {
@@ -269,6 +281,8 @@ impl Driver {
         } = delivery;
         if let Some(listeners) = self.points.get(&(locator.clone(), address.clone())) {
             let framings: Vec<_> = listeners.framings.iter().cloned().collect();
+            let instances = listeners.instances.iter().copied().collect();
+            self.wake_listeners(instances, now);
             let readable = framings.into_iter().any(|framing| {
                 let point = DeliveryPoint {
                     locator: locator.clone(),
@@ -372,7 +386,12 @@ impl Driver {
                 return self.open_invite(index, recognized, now);
             }
         }
-        for instance in instances {
+        let is_awake = |instance: &InstanceId| {
+            let found = self.conversations.get(instance);
+            found.is_some_and(|found| found.awake.is_some())
+        };
+        let awake: Vec<_> = instances.into_iter().filter(is_awake).collect();
+        for instance in awake {
             let budget = self.search_budget(point, now);
             if budget == 0 {
                 self.counters.add("bounded.search");
@@ -437,7 +456,7 @@ impl Driver {
                 self.work.extend(self.parked.keys().map(Work::Parked));
             }
             let Some(work) = self.work.pop_front() else {
-                return;
+                return self.rest(now);
             };
             match work {
                 Work::Parked(key) => self.parked_again(key, now),

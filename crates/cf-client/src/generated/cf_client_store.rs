@@ -23,7 +23,7 @@ pub struct Offer {
     pub one_time: bool,
 }
 /// One conversation of this client. Key: instance.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Conversation {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::prost::bytes::Bytes,
@@ -66,6 +66,17 @@ pub struct Conversation {
     /// Not the conversation's first.
     #[prost(bool, tag = "16")]
     pub renews: bool,
+    /// Whether it is out of memory until it is needed. Then: where it listens, when
+    /// it wants to be woken, and the tags that are routed to it all the same, each
+    /// behind a byte: 0 single-use, 1 standing.
+    #[prost(bool, tag = "17")]
+    pub asleep: bool,
+    #[prost(message, repeated, tag = "18")]
+    pub points: ::prost::alloc::vec::Vec<Point>,
+    #[prost(uint64, tag = "19")]
+    pub wake_at: u64,
+    #[prost(bytes = "bytes", tag = "20")]
+    pub tags: ::prost::bytes::Bytes,
 }
 /// How somebody is asked into a session. Key: conversation.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -6,5 +6,6 @@ mod mixed;
 mod observer;
 mod probes;
 mod rules;
+mod sessions;
 mod shell;
 mod world;

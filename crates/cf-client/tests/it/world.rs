@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub(crate) now: Timestamp,
     pub(crate) random: SeededRandom,
     pub(crate) crashes: u64,
+    /// How many conversations a client keeps in memory.
+    pub(crate) max_awake: usize,
     /// Everything that the service ever accepted.
     pub(crate) log: BTreeMap<(Locator, DeliveryAddress), Vec<Bytes>>,
 }
@@ -62,6 +64,7 @@ impl World {
             now: Timestamp(1_800_000_000_000),
             random: SeededRandom::new(seed),
             crashes: 0,
+            max_awake: cf_client::limits::MAX_AWAKE,
             log: BTreeMap::new(),
         }
     }
@@ -130,6 +133,7 @@ impl World {
             let (components, profile) = (at.components.clone(), at.profile.clone());
             let driver = Driver::restore(components, profile, store, random, self.now);
             let mut driver = driver.expect("a client's store can be opened again");
+            driver.keep_in_memory(self.max_awake);
             at.pipeline.extend(driver.take_commit());
             at.driver = Some(driver);
             self.commit(node);
@@ -336,6 +340,31 @@ impl World {
                 .as_ref()
                 .expect("it was just started"),
         )
+    }
+
+    /// A client loses everything but its identity.
+    pub(crate) fn wipe(&mut self, node: usize) {
+        self.kill(node);
+        self.nodes[node].store = MemoryStore::default();
+    }
+
+    /// What a client has stored by now.
+    pub(crate) fn backup(&self, node: usize) -> MemoryStore {
+        self.nodes[node].store.snapshot()
+    }
+
+    /// A client goes back to what it had stored before.
+    pub(crate) fn put_back(&mut self, node: usize, backup: &MemoryStore) {
+        self.kill(node);
+        self.nodes[node].store = backup.snapshot();
+    }
+
+    /// A client starts again with other components.
+    pub(crate) fn recompose(&mut self, node: usize, change: impl FnOnce(&mut Components)) {
+        self.kill(node);
+        let mut components = (*self.nodes[node].components).clone();
+        change(&mut components);
+        self.nodes[node].components = Arc::new(components);
     }
 
     /// Crashes a client now.

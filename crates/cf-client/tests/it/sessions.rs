@@ -1,0 +1,209 @@
+//! The sessions of a conversation of two: what one side loses, the other keeps.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cf_client::{Driver, EventKind};
+use cf_conversation::{Ratchet, Reliable};
+use cf_core::{ContentId, ContentState, ConversationId, ProtocolId};
+
+use crate::rules::{check_order, connect, pair};
+use crate::world::{Faults, World, accept, texts};
+
+const BETTER: ProtocolId = ProtocolId::from_static("/example/conversation/better/1");
+
+/// The protocols that renewed a conversation, in order.
+fn renewals(world: &World, node: usize, of: ConversationId) -> Vec<ProtocolId> {
+    let renewal = |event: cf_client::Event| match event.kind {
+        EventKind::Renewed {
+            conversation,
+            protocol,
+        } if conversation == of => Some(protocol),
+        _ => None,
+    };
+    world.events(node).into_iter().filter_map(renewal).collect()
+}
+
+fn state(world: &mut World, node: usize, of: ConversationId, text: &str) -> Option<ContentState> {
+    let id = ContentId::new(text.as_bytes().to_vec()).expect("a short text");
+    world
+        .with(node, |driver| driver.state(of, &id))
+        .expect("readable")
+}
+
+/// Saro and Raya talk; gives their names of the conversation.
+fn talking(world: &mut World, saro: usize, raya: usize) -> (ConversationId, ConversationId) {
+    let talk = connect(world, saro, raya);
+    world.settle(5);
+    let at_raya = accept(world, raya).expect("she can accept");
+    world.settle(10);
+    (talk, at_raya)
+}
+
+#[test]
+fn a_peer_who_lost_everything_comes_back_into_the_same_conversation() {
+    let mut world = World::new(71);
+    let (saro, raya) = pair(&mut world);
+    let (talk, at_raya) = talking(&mut world, saro, raya);
+    world.send(saro, talk, "before");
+    world.settle(10);
+    world.wipe(saro);
+    world.send(raya, at_raya, "into the void");
+    world.settle(10);
+    let talk = connect(&mut world, saro, raya);
+    world.settle(20);
+    world.send(saro, talk, "again");
+    world.send(raya, at_raya, "welcome back");
+    world.settle(20);
+    let requests = world.with(raya, |driver| driver.requests().expect("readable"));
+    assert!(requests.is_empty(), "nobody is asked: {requests:?}");
+    assert_eq!(renewals(&world, raya, at_raya).len(), 1);
+    assert_eq!(world.with(raya, Driver::conversations).len(), 1);
+    assert_eq!(texts(&world.events(raya), at_raya), ["before", "again"]);
+    assert_eq!(
+        texts(&world.events(saro), talk),
+        ["into the void", "welcome back"]
+    );
+    for text in ["into the void", "welcome back"] {
+        assert_eq!(
+            state(&mut world, raya, at_raya, text),
+            Some(ContentState::Delivered)
+        );
+    }
+}
+
+#[test]
+fn two_who_ask_each_other_at_once_have_one_conversation() {
+    for seed in 0..20 {
+        let mut world = World::new(7_200 + seed);
+        let (saro, raya) = pair(&mut world);
+        world.faults = Faults {
+            loss: 20,
+            repetition: 10,
+            reordering: 20,
+            crash: 5,
+            ..Faults::default()
+        };
+        let bundles = [world.bundles(saro), world.bundles(raya)];
+        let connect = |world: &mut World, node: usize, bundles| {
+            loop {
+                let made = world.input(node, |driver, now| driver.connect(bundles, None, now));
+                if let Some(made) = made {
+                    return made.expect("the bundle is good");
+                }
+                if let Some(found) = world.with(node, Driver::conversations).last() {
+                    return found.id;
+                }
+            }
+        };
+        let at_saro = connect(&mut world, saro, &bundles[1]);
+        let at_raya = connect(&mut world, raya, &bundles[0]);
+        let mut sent = [Vec::new(), Vec::new()];
+        for number in 0..6 {
+            for (who, (node, talk)) in [(saro, at_saro), (raya, at_raya)].into_iter().enumerate() {
+                let text = format!("{who} says {number}");
+                world.send(node, talk, &text);
+                sent[who].push(text);
+            }
+            world.run(3);
+        }
+        world.faults = Faults::default();
+        world.settle(150);
+        for node in [saro, raya] {
+            let requests = world.with(node, |driver| driver.requests().expect("readable"));
+            assert!(requests.is_empty(), "seed {seed}: {requests:?}");
+            assert_eq!(
+                world.with(node, Driver::conversations).len(),
+                1,
+                "seed {seed}"
+            );
+        }
+        check_order(&world.events(raya), at_raya, &sent[0], seed);
+        check_order(&world.events(saro), at_saro, &sent[1], seed);
+    }
+}
+
+/// The protocol itself does not matter: the driver knows none.
+fn with_better(components: &mut cf_client::Components) {
+    let better = Reliable::new(BETTER, Arc::new(Ratchet::new()));
+    components.conversations.insert(0, Arc::new(better));
+}
+
+#[test]
+fn a_conversation_moves_to_a_better_protocol_once_both_have_it() {
+    for seed in 0..20 {
+        let mut world = World::new(7_300 + seed);
+        let (saro, raya) = pair(&mut world);
+        let (talk, at_raya) = talking(&mut world, saro, raya);
+        world.faults = Faults {
+            loss: 20,
+            repetition: 10,
+            reordering: 20,
+            crash: 5,
+            ..Faults::default()
+        };
+        let mut sent = [Vec::new(), Vec::new()];
+        for number in 0..12 {
+            match number {
+                2 => world.recompose(saro, with_better),
+                4 => {
+                    assert!(renewals(&world, saro, talk).is_empty(), "she lacks it");
+                    world.recompose(raya, with_better);
+                }
+                _ => {}
+            }
+            for (who, (node, of)) in [(saro, talk), (raya, at_raya)].into_iter().enumerate() {
+                let text = format!("{who} says {number}");
+                world.send(node, of, &text);
+                sent[who].push(text);
+            }
+            world.run(5);
+        }
+        world.faults = Faults::default();
+        world.settle(100);
+        for (node, of) in [(saro, talk), (raya, at_raya)] {
+            assert_eq!(renewals(&world, node, of), [BETTER], "seed {seed}");
+            let all = world.with(node, Driver::conversations);
+            assert_eq!(all.len(), 1, "seed {seed}");
+            assert_eq!((all[0].id, &all[0].protocol), (of, &BETTER), "seed {seed}");
+        }
+        check_order(&world.events(raya), at_raya, &sent[0], seed);
+        check_order(&world.events(saro), talk, &sent[1], seed);
+        for (who, (node, of)) in [(saro, talk), (raya, at_raya)].into_iter().enumerate() {
+            let failed: BTreeSet<_> = sent[who]
+                .iter()
+                .filter(|text| state(&mut world, node, of, text) != Some(ContentState::Delivered))
+                .collect();
+            assert!(failed.is_empty(), "seed {seed}: {failed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_backup_that_was_put_back_renews_its_session() {
+    let mut world = World::new(74);
+    let (saro, raya) = pair(&mut world);
+    let (talk, at_raya) = talking(&mut world, saro, raya);
+    world.send(saro, talk, "one");
+    world.settle(10);
+    let backup = world.backup(saro);
+    for text in ["two", "three"] {
+        world.send(saro, talk, text);
+        world.send(raya, at_raya, &format!("{text} heard"));
+        world.settle(10);
+    }
+    world.put_back(saro, &backup);
+    for number in 0..8 {
+        world.send(saro, talk, &format!("after {number}"));
+        world.send(raya, at_raya, &format!("answer {number}"));
+        world.settle(10);
+    }
+    world.settle(100);
+    assert!(!renewals(&world, saro, talk).is_empty(), "it was noticed");
+    let told = texts(&world.events(raya), at_raya);
+    for number in 0..8 {
+        assert!(told.contains(&format!("after {number}")), "{told:?}");
+        let answer = format!("answer {number}");
+        assert!(texts(&world.events(saro), talk).contains(&answer));
+    }
+}
