@@ -85,11 +85,14 @@ def plain(content_id: bytes, sent_at: int, points: list, content: bytes) -> byte
     return out + field(16, content)
 
 
-def reliable(sequence: int, acknowledged: int, bitmap: bytes, skipped: list, body: bytes) -> bytes:
+def reliable(
+    sequence: int, acknowledged: int, bitmap: bytes, skipped: list, gone: int, body: bytes
+) -> bytes:
     out = field(1, sequence) if sequence else b""
     out += field(2, acknowledged) if acknowledged else b""
     out += field(3, bitmap) if bitmap else b""
     out += field(4, b"".join(map(varint, skipped))) if skipped else b""
+    out += field(5, gone) if gone else b""
     return out + body
 
 
@@ -285,23 +288,42 @@ def exchange() -> dict:
 
 
 def reliable_frames() -> list:
-    def frame(sequence, acknowledged, bitmap, skipped, content, close, body):
+    def frame(sequence, acknowledged, bitmap, skipped, body, gone=0, **what):
         return {
             "sequence": sequence,
             "acknowledged": acknowledged,
             "bitmap": bitmap,
             "skipped": skipped,
-            "content": content,
-            "close": close,
-            "encoded": reliable(sequence, acknowledged, bitmap, skipped, body),
+            "gone": gone,
+            "content": what.get("content"),
+            "close": what.get("close", False),
+            "read": what.get("read"),
+            "typing": what.get("typing"),
+            "bundles": what.get("bundles"),
+            "encoded": reliable(sequence, acknowledged, bitmap, skipped, gone, body),
         }
 
+    read = [b"first", b"second"]
+    bundles = [(b"/cf/init/inbox/1", b"a bundle"), (b"/cf/init/psk/1", b"another")]
+    bundle = [field(1, field(1, protocol) + field(2, bytes_)) for protocol, bytes_ in bundles]
     return [
-        frame(1, 0, b"", [], None, False, b""),
-        frame(2, 1, b"", [], b"hello", False, field(16, b"hello")),
-        frame(0, 300, b"\x05", [], None, False, b""),
-        frame(70000, 3, b"\x00\x80", [68000, 69999], b"", False, field(16, b"")),
-        frame(0, 4, b"", [], None, True, field(17, b"")),
+        frame(1, 0, b"", [], b""),
+        frame(2, 1, b"", [], field(16, b"hello"), content=b"hello"),
+        frame(0, 300, b"\x05", [], b""),
+        frame(70000, 3, b"\x00\x80", [68000, 69999], field(16, b""), content=b""),
+        frame(0, 4, b"", [], field(17, b""), close=True),
+        frame(3, 4, b"", [], field(16, b"again"), gone=300, content=b"again"),
+        frame(4, 4, b"", [], field(18, b"".join(field(1, id_) for id_ in read)), read=read),
+        frame(0, 4, b"", [], field(19, field(1, 1)), typing=True),
+        frame(0, 4, b"", [], field(19, b""), typing=False),
+        frame(
+            5,
+            4,
+            b"",
+            [],
+            field(20, b"".join(bundle)),
+            bundles=[[protocol.decode(), bytes_] for protocol, bytes_ in bundles],
+        ),
     ]
 
 

@@ -66,6 +66,12 @@ pub struct StoredConversation {
     pub answered: bool,
     #[prost(bool, tag = "15")]
     pub closed: bool,
+    /// milliseconds since 1970
+    #[prost(uint64, optional, tag = "20")]
+    pub superseded_at: ::core::option::Option<u64>,
+    /// every publish from this on says the own points
+    #[prost(uint64, optional, tag = "21")]
+    pub announced_from: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StoredPoint {
@@ -73,6 +79,9 @@ pub struct StoredPoint {
     pub point: ::core::option::Option<Point>,
     #[prost(uint64, tag = "2")]
     pub max_body_len: u64,
+    /// a frame that comes here shows that the peer knows the own points
+    #[prost(bool, tag = "3")]
+    pub fresh: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StoredRetiring {

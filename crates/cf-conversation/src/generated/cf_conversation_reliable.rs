@@ -3,7 +3,7 @@
 /// The content that the wrapped conversation carries. Extensible: fields below
 /// 16 concern the sequence, fields from 16 on are bodies; an unknown body is
 /// skipped and reported. At most one body.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReliableFrame {
     /// from 1; 0: not reliable
     #[prost(uint64, tag = "1")]
@@ -17,14 +17,50 @@ pub struct ReliableFrame {
     /// the sender's sequence numbers that never come
     #[prost(uint64, repeated, tag = "4")]
     pub skipped: ::prost::alloc::vec::Vec<u64>,
+    /// how often the sender dropped keys of frames that had not come
+    #[prost(uint64, tag = "5")]
+    pub gone: u64,
     #[prost(bytes = "bytes", optional, tag = "16")]
     pub content: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(message, optional, tag = "17")]
     pub close: ::core::option::Option<Close>,
+    #[prost(message, optional, tag = "18")]
+    pub receipt: ::core::option::Option<Receipt>,
+    #[prost(message, optional, tag = "19")]
+    pub typing: ::core::option::Option<Typing>,
+    #[prost(message, optional, tag = "20")]
+    pub contact: ::core::option::Option<Contact>,
 }
 /// The sender ends the conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Close {}
+/// The sender's user has read these contents of the receiver's.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Receipt {
+    /// content ids, 1 to 64
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub read: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// The sender's user has begun to write, or has stopped. Never reliable.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Typing {
+    #[prost(bool, tag = "1")]
+    pub typing: bool,
+}
+/// How the sender is asked into a new session.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Contact {
+    /// 1 to 8, at most 16 KiB
+    #[prost(message, repeated, tag = "1")]
+    pub bundles: ::prost::alloc::vec::Vec<Bundle>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Bundle {
+    #[prost(string, tag = "1")]
+    pub protocol: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub bundle: ::prost::bytes::Bytes,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StoredHead {
     #[prost(uint32, tag = "1")]
@@ -45,6 +81,24 @@ pub struct StoredHead {
     pub ended: bool,
     #[prost(uint64, tag = "8")]
     pub next_queued: u64,
+    /// how often keys were dropped here
+    #[prost(uint64, tag = "9")]
+    pub gone: u64,
+    /// and at the peer, as it said last
+    #[prost(uint64, tag = "10")]
+    pub gone_of_peer: u64,
+    /// what was published under a lower id is encrypted anew
+    #[prost(uint64, tag = "11")]
+    pub anew_below: u64,
+    /// milliseconds since 1970
+    #[prost(uint64, optional, tag = "12")]
+    pub superseded_at: ::core::option::Option<u64>,
+    /// the peer acknowledged what this state never sent
+    #[prost(bool, tag = "13")]
+    pub behind: bool,
+    /// the sequence number of the last that was told
+    #[prost(uint64, tag = "14")]
+    pub contact_of_peer: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StoredMissing {
@@ -72,6 +126,35 @@ pub struct StoredUnacknowledged {
     pub sent_at: u64,
     #[prost(bool, tag = "9")]
     pub has_content: bool,
+    /// a reliable frame with the body only; absent: not kept
+    #[prost(bytes = "bytes", optional, tag = "10")]
+    pub frame: ::core::option::Option<::prost::bytes::Bytes>,
+    /// absent: publish
+    #[prost(uint64, optional, tag = "11")]
+    pub first_publish: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoredWithdrawn {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub content_id: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StoredPoints {
+    #[prost(message, repeated, tag = "1")]
+    pub points: ::prost::alloc::vec::Vec<super::ratchet::Point>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StoredContact {
+    #[prost(message, optional, tag = "1")]
+    pub contact: ::core::option::Option<Contact>,
+    /// absent: not on its way
+    #[prost(uint64, optional, tag = "2")]
+    pub sequence: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoredReads {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub content_id: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StoredQueued {

@@ -14,6 +14,7 @@ use crate::crypto::Extracted;
 use crate::label;
 
 use super::body::Body;
+use super::ending::Misses;
 use super::head;
 use super::header::HeaderKey;
 use super::plaintext::{self, Plaintext};
@@ -34,17 +35,22 @@ const SEARCH_PER_FRAME: u32 = 2_048;
 const KNOWN_STORED_EVERY: u32 = 1_024;
 
 /// A conversation under the double ratchet.
+///
+/// How it ends is in the file `ending`.
 pub(crate) struct RatchetConversation {
-    settled: Settled,
+    pub(super) settled: Settled,
     session: Session,
-    window: Window,
-    skipped: Skipped,
+    pub(super) window: Window,
+    pub(super) skipped: Skipped,
     /// What the additional data of every body ends with.
     context: Vec<u8>,
     next_publish: u64,
     known_stored: u32,
+    pub(super) misses: Misses,
+    /// Whether it was superseded, and that is over too.
+    pub(super) ended: bool,
     wake: Timestamp,
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Conversation for RatchetConversation {
@@ -52,16 +58,19 @@ impl Conversation for RatchetConversation {
         match input {
             Input::Send { id, content } => self.send(id, content, env),
             Input::Frame(incoming) => self.receive(&incoming, env),
-            Input::Miss { tag, budget, .. } => {
-                self.search(&tag, budget);
+            Input::Miss {
+                point, tag, budget, ..
+            } => {
+                self.miss(&point, &tag, budget);
                 Ok(())
             }
             Input::Received(publish) => {
-                self.received(publish);
+                self.received(publish, env.now);
                 Ok(())
             }
             Input::OwnPoints(points) => {
-                self.change_points(|settled| settled.points.replace_own(&points))
+                let next = self.next_publish;
+                self.change_points(|settled| settled.points.replace_own(&points, next))
             }
             Input::PeerPoints { points, .. } => {
                 self.change_points(|settled| settled.points.replace_peers(&points))
@@ -72,6 +81,10 @@ impl Conversation for RatchetConversation {
             }
             Input::Close => {
                 self.close();
+                Ok(())
+            }
+            Input::Supersede => {
+                self.supersede(env.now);
                 Ok(())
             }
             Input::Outcome { .. } => Ok(()),
@@ -106,6 +119,10 @@ impl RatchetConversation {
         let head = env.records.get(head::KEY)?.ok_or_else(missing)?;
         let (session, next_publish) = head::decode(&head)?;
         let mut conversation = Self::assemble(Settled::decode(settled)?, session, next_publish);
+        if conversation.settled.ends_at() <= env.now {
+            conversation.ended = true;
+            return Ok(conversation);
+        }
         let mut routes = Routes::default();
         for (key, value) in env.records.scan(&Scan::prefix(vec![skipped::PREFIX]))? {
             let (place, tag) = conversation.skipped.restore(&key, value)?;
@@ -137,6 +154,8 @@ impl RatchetConversation {
             context: settled.context(),
             settled,
             known_stored: session.send.known,
+            misses: Misses::default(),
+            ended: false,
             session,
             window,
             skipped: Skipped::default(),
@@ -162,14 +181,22 @@ impl RatchetConversation {
         if self.settled.closed {
             return Err(Error::Misuse("the conversation is closed").into());
         }
+        if self.settled.superseded_at.is_some() && id.is_some() {
+            return Err(Error::Misuse("another instance of the conversation sends").into());
+        }
         let Content::Bytes(content) = content else {
             return Err(Error::Misuse("a frame carries content in one piece").into());
         };
         let content_len = content.len();
         let points = self.settled.points.announced();
-        let text = plaintext::encode(id.as_ref(), env.now, points, content);
-        let len = text.encoded_len();
+        let mut text = plaintext::encode(id.as_ref(), env.now, points, content);
         let most = self.max_plaintext_len();
+        // The points must not make content too long; a later frame says them.
+        let says_points = text.encoded_len() <= most;
+        if !says_points {
+            text.points.clear();
+        }
+        let len = text.encoded_len();
         if len > most {
             let max = most.saturating_sub(len - content_len);
             let len = content_len;
@@ -193,6 +220,9 @@ impl RatchetConversation {
             });
         let publish = PublishId(self.next_publish);
         self.next_publish += 1;
+        if !says_points && self.settled.points.not_said_before(self.next_publish) {
+            self.put(setup::KEY, self.settled.encode());
+        }
         self.outputs.push_back(Output::Publish(Publish {
             id: publish,
             points: self.settled.points.peers(),
@@ -255,7 +285,7 @@ impl RatchetConversation {
         self.window.slot(tag)
     }
 
-    fn search(&mut self, tag: &RoutingTag, budget: u32) {
+    pub(super) fn search(&mut self, tag: &RoutingTag, budget: u32) {
         if self.window.slot(tag).is_none() {
             let half = budget.div_ceil(2);
             self.derive(tag, half, budget - half);
@@ -267,6 +297,9 @@ impl RatchetConversation {
 
     /// Derives tags of the current and the next chain until `tag` is among them.
     fn derive(&mut self, tag: &RoutingTag, current: u32, next: u32) {
+        if self.ended {
+            return;
+        }
         let mut left = current;
         if let Some(key) = self.session.header_key(NumberedChain::Current) {
             left -= self
@@ -385,6 +418,7 @@ impl RatchetConversation {
     /// Learns what an authenticated frame shows, beside its content. Only the
     /// newest frame's points count: an older one may name points of the past.
     fn learn(&mut self, at: &DeliveryPoint, newest: bool, text: &Plaintext, now: Timestamp) {
+        self.misses = Misses::default();
         let points = &mut self.settled.points;
         let reached = points.arrived(at, now);
         let learned = newest && points.learn(&text.points);
@@ -419,10 +453,14 @@ impl RatchetConversation {
         }
     }
 
-    fn received(&mut self, publish: PublishId) {
+    fn received(&mut self, publish: PublishId, now: Timestamp) {
         let send = &mut self.session.send;
         if send.received(publish.0) && send.known - self.known_stored >= KNOWN_STORED_EVERY {
             self.put_head();
+        }
+        if self.settled.points.received(publish.0, now) {
+            self.put(setup::KEY, self.settled.encode());
+            self.put_wake();
         }
     }
 
@@ -430,6 +468,9 @@ impl RatchetConversation {
         &mut self,
         change: impl FnOnce(&mut Settled) -> Result<(), Error>,
     ) -> Result<()> {
+        if self.ended {
+            return Err(Error::Misuse("another instance of the conversation goes on").into());
+        }
         let listening = |settled: &Settled| -> Vec<DeliveryPoint> {
             settled.points.listening().cloned().collect()
         };
@@ -450,6 +491,12 @@ impl RatchetConversation {
     fn expire(&mut self, now: Timestamp) {
         // The driver's timer is spent.
         self.wake = Timestamp::NEVER;
+        if self.ended {
+            return;
+        }
+        if self.settled.ends_at() <= now {
+            return self.end();
+        }
         let mut changes = Vec::new();
         let mut routes = Routes::default();
         self.drop_skipped(now, &mut changes, &mut routes);
@@ -465,14 +512,6 @@ impl RatchetConversation {
         self.put_wake();
     }
 
-    fn close(&mut self) {
-        if !self.settled.closed {
-            self.settled.closed = true;
-            self.put(setup::KEY, self.settled.encode());
-            self.tell(ConversationEvent::Closed);
-        }
-    }
-
     fn fill(&mut self, routes: &mut Routes) {
         let key = |chain| -> Option<&HeaderKey> { self.session.header_key(chain) };
         for chain in [NumberedChain::Current, NumberedChain::Next] {
@@ -482,11 +521,11 @@ impl RatchetConversation {
         }
     }
 
-    fn tell(&mut self, event: ConversationEvent) {
+    pub(super) fn tell(&mut self, event: ConversationEvent) {
         self.outputs.push_back(Output::Event(event));
     }
 
-    fn put(&mut self, key: &'static [u8], value: Bytes) {
+    pub(super) fn put(&mut self, key: &'static [u8], value: Bytes) {
         let key = Bytes::from_static(key);
         let change = RecordChange::Put { key, value };
         self.outputs.push_back(Output::Record(change));
@@ -502,11 +541,11 @@ impl RatchetConversation {
         self.put(SEEN_KEY, tags.into());
     }
 
-    fn put_changes(&mut self, changes: Vec<RecordChange>) {
+    pub(super) fn put_changes(&mut self, changes: Vec<RecordChange>) {
         self.outputs.extend(changes.into_iter().map(Output::Record));
     }
 
-    fn put_routes(&mut self, routes: Routes) {
+    pub(super) fn put_routes(&mut self, routes: Routes) {
         let output = |(expect, tag)| {
             if expect {
                 Output::Expect(tag)
@@ -518,11 +557,16 @@ impl RatchetConversation {
     }
 
     /// Asks to be woken, if that has changed.
-    fn put_wake(&mut self) {
-        let wake = self
-            .skipped
-            .expires_at()
-            .min(self.settled.points.expires_at());
+    pub(super) fn put_wake(&mut self) {
+        let wakes = [
+            self.skipped.expires_at(),
+            self.settled.points.expires_at(),
+            self.settled.ends_at(),
+        ];
+        let wake = match self.ended {
+            true => Timestamp::NEVER,
+            false => wakes.into_iter().min().unwrap_or(Timestamp::NEVER),
+        };
         if wake != self.wake {
             self.wake = wake;
             self.outputs.push_back(Output::WakeAt(wake));

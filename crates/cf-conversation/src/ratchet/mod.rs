@@ -3,6 +3,7 @@
 mod body;
 mod chain_key;
 mod conversation;
+mod ending;
 mod head;
 mod header;
 mod message_key;

@@ -17,14 +17,18 @@ pub(crate) struct Points {
     own: Vec<KnownPoint>,
     peers: Vec<KnownPoint>,
     retiring: Vec<Retiring>,
-    /// Whether the peer knows the own points, since a frame came to one of them.
+    /// Whether the peer knows the own points.
     reached: bool,
+    /// Every publish from this on says them, as long as the peer may not know them.
+    announced_from: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct KnownPoint {
     point: DeliveryPoint,
     max_body_len: usize,
+    /// Whether a frame that comes here shows that the peer knows the own points.
+    fresh: bool,
 }
 
 /// A point that is given up.
@@ -59,6 +63,7 @@ impl Points {
                 })
                 .collect(),
             reached,
+            announced_from: 0,
         };
         points.check_limit()?;
         Ok(points)
@@ -68,6 +73,11 @@ impl Points {
     pub(crate) fn listening(&self) -> impl Iterator<Item = &DeliveryPoint> {
         let retiring = self.retiring.iter().map(|retiring| &retiring.point);
         self.own.iter().map(|known| &known.point).chain(retiring)
+    }
+
+    /// Whether a point is among the own ones, and not one that is given up.
+    pub(crate) fn is_own(&self, point: &DeliveryPoint) -> bool {
+        self.own.iter().any(|own| own.point == *point)
     }
 
     /// Where the peer is reached.
@@ -95,15 +105,40 @@ impl Points {
 
     /// Takes note that a frame came to a point; says whether that is news.
     pub(crate) fn arrived(&mut self, at: &DeliveryPoint, now: Timestamp) -> bool {
-        let news = !self.reached && self.own.iter().any(|own| own.point == *at);
+        let mut own = self.own.iter();
+        let news = !self.reached && own.any(|own| own.fresh && own.point == *at);
         if news {
-            self.reached = true;
-            for retiring in &mut self.retiring {
-                let until = now.after(RESEND_LIFETIME);
-                retiring.until.get_or_insert(until);
-            }
+            self.are_reached(now);
         }
         news
+    }
+
+    /// Takes note that the peer has a publish; says whether that is news. If it was
+    /// not the newest that the peer has, a newer one has said the same.
+    pub(crate) fn received(&mut self, publish: u64, now: Timestamp) -> bool {
+        let news = !self.reached && publish >= self.announced_from;
+        if news {
+            self.are_reached(now);
+        }
+        news
+    }
+
+    /// Takes note that no publish before this one shows that the peer knows the
+    /// own points; says whether that is news.
+    pub(crate) fn not_said_before(&mut self, next_publish: u64) -> bool {
+        let news = !self.reached;
+        if news {
+            self.announced_from = next_publish;
+        }
+        news
+    }
+
+    fn are_reached(&mut self, now: Timestamp) {
+        self.reached = true;
+        for retiring in &mut self.retiring {
+            let until = now.after(RESEND_LIFETIME);
+            retiring.until.get_or_insert(until);
+        }
     }
 
     /// Takes points that the peer said; says whether they are news. Until more
@@ -119,6 +154,7 @@ impl Points {
             .map(|point| KnownPoint {
                 point: point.clone(),
                 max_body_len: assumed.unwrap_or(0),
+                fresh: false,
             })
             .collect();
         true
@@ -134,28 +170,56 @@ impl Points {
         Ok(())
     }
 
-    /// Replaces the own points. What is no longer among them retires.
-    pub(crate) fn replace_own(&mut self, points: &[PointInfo]) -> Result<(), Error> {
+    /// Replaces the own points. What is no longer among them retires. The next
+    /// publish is the first that says the new ones.
+    pub(crate) fn replace_own(
+        &mut self,
+        points: &[PointInfo],
+        next_publish: u64,
+    ) -> Result<(), Error> {
         let mut changed = self.clone();
         changed.own = known(points);
         changed.check_count(points)?;
         changed.check_limit()?;
         let is_own = |point: &DeliveryPoint| points.iter().any(|info| info.point == *point);
-        changed.retiring.retain(|retiring| !is_own(&retiring.point));
-        for old in &self.own {
-            if !is_own(&old.point) {
-                changed.retiring.push(Retiring {
-                    point: old.point.clone(),
-                    until: None,
-                });
-            }
+        let is_same = self.own.len() == points.len() && self.own.iter().all(|o| is_own(&o.point));
+        for own in &mut changed.own {
+            let before = self.own.iter().find(|old| old.point == own.point);
+            own.fresh = match before {
+                // Among the old points, what comes shows nothing of the new ones.
+                Some(before) => is_same && before.fresh,
+                None => self.retiring.iter().all(|old| old.point != own.point),
+            };
         }
-        let is_old = |info: &PointInfo| self.own.iter().any(|own| own.point == info.point);
-        changed.reached = self.reached && points.iter().all(is_old);
-        let surplus = changed.retiring.len().saturating_sub(MAX_POINTS);
-        changed.retiring.drain(..surplus);
+        changed.retiring.retain(|retiring| !is_own(&retiring.point));
+        for old in self.own.iter().filter(|old| !is_own(&old.point)) {
+            changed.retiring.push(Retiring {
+                point: old.point.clone(),
+                until: None,
+            });
+        }
+        if !is_same {
+            changed.reached = false;
+            changed.announced_from = next_publish;
+        }
+        changed.give_up_surplus();
         *self = changed;
         Ok(())
+    }
+
+    /// Gives up the retiring points that are too many: first what the peer was seen
+    /// to know a newer point than, then what it was never seen to know itself.
+    fn give_up_surplus(&mut self) {
+        while self.retiring.len() > MAX_POINTS {
+            let until = |retiring: &Retiring| retiring.until;
+            let known: Vec<_> = self.retiring.iter().filter_map(until).collect();
+            let first = known.iter().min().copied();
+            let at = match first {
+                Some(_) => self.retiring.iter().position(|old| old.until == first),
+                None => Some(self.retiring.len() - 1),
+            };
+            at.map(|at| self.retiring.remove(at));
+        }
     }
 
     /// When the next retiring point is given up.
@@ -179,6 +243,7 @@ impl Points {
             })
             .collect();
         stored.reached = self.reached;
+        stored.announced_from = Some(self.announced_from);
     }
 
     pub(crate) fn restore(stored: &wire::StoredConversation) -> Result<Self, Error> {
@@ -188,12 +253,14 @@ impl Points {
                 until: stored.until.map(Timestamp),
             })
         };
+        let own = stored.own.iter().map(KnownPoint::restore);
+        let mut own: Vec<_> = own.collect::<Result<_, _>>()?;
+        if stored.announced_from.is_none() {
+            // An earlier version's: there was no move yet.
+            own.iter_mut().for_each(|own| own.fresh = true);
+        }
         Ok(Self {
-            own: stored
-                .own
-                .iter()
-                .map(KnownPoint::restore)
-                .collect::<Result<_, _>>()?,
+            own,
             peers: stored
                 .peers
                 .iter()
@@ -205,6 +272,7 @@ impl Points {
                 .map(retiring)
                 .collect::<Result<_, Error>>()?,
             reached: stored.reached,
+            announced_from: stored.announced_from.unwrap_or(0),
         })
     }
 
@@ -232,6 +300,7 @@ impl KnownPoint {
         wire::StoredPoint {
             point: Some(point::encode(&self.point)),
             max_body_len: self.max_body_len as u64,
+            fresh: self.fresh,
         }
     }
 
@@ -239,6 +308,7 @@ impl KnownPoint {
         Ok(Self {
             point: restore_point(stored.point.as_ref())?,
             max_body_len: usize::try_from(stored.max_body_len).unwrap_or(usize::MAX),
+            fresh: stored.fresh,
         })
     }
 }
@@ -248,6 +318,7 @@ fn known(points: &[PointInfo]) -> Vec<KnownPoint> {
         .map(|info| KnownPoint {
             point: info.point.clone(),
             max_body_len: info.max_body_len,
+            fresh: true,
         })
         .collect()
 }

@@ -1,12 +1,12 @@
 use bytes::{BufMut, Bytes};
-use cf_core::{ParticipantId, PeerId, RoutingTag, Setup};
+use cf_core::{ParticipantId, PeerId, RoutingTag, Setup, Timestamp};
 use prost::Message;
 
 use crate::Error;
 use crate::crypto::Key;
 use crate::wire::ratchet::StoredConversation;
 
-use super::points::Points;
+use super::points::{Points, RESEND_LIFETIME};
 use super::session::Origin;
 
 /// The version of the record.
@@ -28,6 +28,8 @@ pub(crate) struct Settled {
     /// Whether the responder has shown that it joined.
     pub(crate) answered: bool,
     pub(crate) closed: bool,
+    /// Since when another instance sends.
+    pub(crate) superseded_at: Option<Timestamp>,
 }
 
 impl Settled {
@@ -57,7 +59,14 @@ impl Settled {
             points,
             answered: !initiator,
             closed: false,
+            superseded_at: None,
         })
+    }
+
+    /// When a conversation that was superseded ends.
+    pub(crate) fn ends_at(&self) -> Timestamp {
+        let at = self.superseded_at;
+        at.map_or(Timestamp::NEVER, |at| at.after(RESEND_LIFETIME))
     }
 
     /// What every frame is bound to: session id ‖ lp(initiator's identity) ‖
@@ -79,6 +88,7 @@ impl Settled {
             participant: self.participant.as_ref().map(ParticipantId::to_bytes),
             answered: self.answered,
             closed: self.closed,
+            superseded_at: self.superseded_at.map(|at| at.0),
             ..StoredConversation::default()
         };
         self.points.store(&mut stored);
@@ -104,6 +114,7 @@ impl Settled {
             participant: participant.transpose().map_err(|_| damaged())?,
             answered: stored.answered,
             closed: stored.closed,
+            superseded_at: stored.superseded_at.map(Timestamp),
         })
     }
 }

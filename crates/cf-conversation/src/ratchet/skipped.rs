@@ -77,6 +77,14 @@ impl Skipped {
         self.keys.remove(&place)
     }
 
+    /// Takes all out.
+    pub(crate) fn clear(&mut self, changes: &mut Vec<RecordChange>) {
+        for place in std::mem::take(&mut self.keys).into_keys() {
+            let key = record_key(place);
+            changes.push(RecordChange::Delete { key });
+        }
+    }
+
     /// When the oldest key expires.
     pub(crate) fn expires_at(&self) -> Timestamp {
         self.keys

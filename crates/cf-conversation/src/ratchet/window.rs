@@ -171,6 +171,21 @@ impl Window {
         kept
     }
 
+    /// No longer knows any tag.
+    pub(crate) fn clear(&mut self, routes: &mut Routes) {
+        for chain in [NumberedChain::Current, NumberedChain::Next] {
+            let span = std::mem::take(self.span_mut(chain));
+            for tag in span.tags.iter().skip(span.expected) {
+                self.slots.remove(tag);
+            }
+        }
+        self.seen.clear();
+        let mut tags: Vec<_> = self.slots.drain().map(|(tag, _)| tag).collect();
+        // In an order that does not depend on the table's.
+        tags.sort_by_key(|tag| tag.0);
+        tags.into_iter().for_each(|tag| routes.forget(tag));
+    }
+
     /// Takes note that a number was passed over.
     pub(crate) fn skip(&mut self, tag: RoutingTag, place: u64) {
         self.slots.insert(tag, Slot::Skipped(place));

@@ -4,20 +4,26 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    ContentId, Conversation, ConversationEvent, ConversationId, ConversationProtocol, Env,
-    Identity, Input, Output, PublishId, RecordChange, Records, Result, Scoped, Secret, Timestamp,
+    ContentId, Conversation, ConversationEvent, ConversationId, ConversationProtocol,
+    DeliveryPoint, Env, Identity, Input, Output, ParticipantId, PointInfo, PublishId, RecordChange,
+    Records, Result, Scoped, Secret, Timestamp,
 };
 
 use crate::wire::reliable::StoredHead;
 
 use super::ReliableSettings;
 use super::acknowledging::Acknowledging;
+use super::anew::{self, Anew};
+use super::contact::Contact;
 use super::flight::Flights;
 use super::frame::Body;
 use super::order::Order;
 use super::overlay::Overlay;
 use super::queue::Queue;
+use super::receipts::Reads;
 use super::records;
+use super::superseding::Superseded;
+use super::typing::Typing;
 
 /// Scopes the wrapper's own records.
 pub(super) const OWN: u8 = 0;
@@ -30,8 +36,8 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A conversation that resends and puts in order what another encrypts.
 ///
-/// Its methods are in the files beside this one: `restoring`, `sending`,
-/// `receiving`, `timing`.
+/// Its methods are in the files beside this one: `restoring`, `sending`, `anew`,
+/// `receiving`, `receipts`, `typing`, `contact`, `superseding`, `timing`.
 pub(crate) struct ReliableConversation {
     pub(super) origin: Origin,
     pub(super) inner: Box<dyn Conversation>,
@@ -50,6 +56,21 @@ pub(crate) struct ReliableConversation {
     pub(super) probe_due: Timestamp,
     /// When the queue is looked at again.
     pub(super) flush_due: Timestamp,
+    pub(super) anew: Anew,
+    /// The own points, as they were given last; unknown before that.
+    pub(super) own_points: Option<Vec<DeliveryPoint>>,
+    pub(super) contact: Option<Contact>,
+    /// The number of the peer's contact that was told last.
+    pub(super) contact_of_peer: u64,
+    pub(super) reads: Reads,
+    pub(super) typing: Typing,
+    pub(super) superseded: Option<Superseded>,
+    /// Whether the peer acknowledged what this state never sent.
+    pub(super) behind: bool,
+    /// Whether a new session was asked for over it.
+    pub(super) asked_for_renewal: bool,
+    /// Whether a superseded instance has ended.
+    pub(super) over: bool,
     pub(super) ended: bool,
     /// Whether the wrapped conversation could not be taken back.
     pub(super) broken: bool,
@@ -82,6 +103,12 @@ impl Conversation for ReliableConversation {
             } => self.handle_outcome(publish, point, outcome, env)?,
             Input::Time => self.handle_time(env),
             Input::Close => self.close(env),
+            Input::Read { content, .. } => self.read(content, env),
+            Input::Typing(typing) => self.type_on(typing, env),
+            Input::Contact(bundles) => self.take_contact(bundles, env)?,
+            Input::Supersede => self.supersede(env)?,
+            Input::OwnPoints(points) => self.move_to(points, env)?,
+            Input::PeerPoints { peer, points } => self.peer_moved(peer, points, env)?,
             other => {
                 let outputs = self.call(other, env)?;
                 self.absorb(outputs, env)?;
@@ -103,7 +130,7 @@ impl Conversation for ReliableConversation {
 impl ReliableConversation {
     /// Tells the initiator that this side joined, and where it is reached.
     pub(crate) fn say_joined(&mut self, env: &mut Env<'_>) -> Result<()> {
-        self.transmit(Body::None, None, true, env)?;
+        self.transmit(Body::None, None, env)?;
         self.finish(env);
         Ok(())
     }
@@ -126,14 +153,54 @@ impl ReliableConversation {
         Ok(std::iter::from_fn(|| self.inner.poll_output()).collect())
     }
 
+    /// Changes the own points. Where nothing else is to be sent, a frame without
+    /// content carries the news.
+    fn move_to(&mut self, points: Vec<PointInfo>, env: &mut Env<'_>) -> Result<()> {
+        let places: Vec<_> = points.iter().map(|info| info.point.clone()).collect();
+        let outputs = self.call(Input::OwnPoints(points), env)?;
+        self.absorb(outputs, env)?;
+        let before = self.own_points.as_deref();
+        if !before.is_some_and(|before| anew::are_same(before, &places)) {
+            self.put_own(records::OWN_POINTS, records::encode_points(&places));
+            self.own_points = Some(places);
+            self.probe_due = env.now;
+        }
+        self.try_contact(true, env.now);
+        Ok(())
+    }
+
+    fn peer_moved(
+        &mut self,
+        peer: Option<ParticipantId>,
+        points: Vec<PointInfo>,
+        env: &mut Env<'_>,
+    ) -> Result<()> {
+        let places: Vec<_> = points.iter().map(|info| info.point.clone()).collect();
+        let outputs = self.call(Input::PeerPoints { peer, points }, env)?;
+        self.absorb(outputs, env)?;
+        self.note_points(&places, env.now);
+        self.try_contact(true, env.now);
+        Ok(())
+    }
+
     /// Passes on what the wrapped conversation puts out, contents aside.
     pub(super) fn forward(&mut self, output: Output, now: Timestamp) {
         match output {
+            Output::Publish(publish) => {
+                self.note_points(&publish.points, now);
+                self.outputs.push_back(Output::Publish(publish));
+            }
+            Output::Renew if self.superseded.is_some() => {}
+            Output::Event(_) if self.over => {}
+            // Gaps of frames are not gaps of contents: those show in the sequence.
+            Output::Event(ConversationEvent::Gap { .. }) => {
+                self.anew.gone = self.anew.gone.saturating_add(1);
+                self.head_changed = true;
+            }
             Output::Record(change) => self.put(change.scoped(INNER)),
             Output::WakeAt(at) => self.inner_wake = at,
             Output::Event(ConversationEvent::Duplicate) => self.acknowledging.repeated(now),
-            // Gaps of frames are not gaps of contents: those show in the sequence.
-            Output::Event(ConversationEvent::Gap { .. } | ConversationEvent::GapClosed) => {}
+            Output::Event(ConversationEvent::GapClosed) => {}
             other => self.outputs.push_back(other),
         }
     }
@@ -191,6 +258,12 @@ impl ReliableConversation {
                 owes_acknowledgement: self.acknowledging.is_owed(),
                 ended: self.ended,
                 next_queued: self.queue.next,
+                gone: self.anew.gone,
+                gone_of_peer: self.anew.gone_of_peer,
+                anew_below: self.anew.below,
+                superseded_at: self.superseded.as_ref().map(|superseded| superseded.at.0),
+                behind: self.behind,
+                contact_of_peer: self.contact_of_peer,
             };
             self.put_own(records::HEAD, records::encode_head(head));
         }

@@ -2,8 +2,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cf_core::{ContentId, DeliveryPoint, Publish, PublishId, Timestamp};
 
-use crate::Error;
-
 use super::frame::{Acknowledgement, MAX_SKIPPED, MAX_UNACKNOWLEDGED, WINDOW};
 
 /// How often a content is sent again before a frame without content follows it.
@@ -23,7 +21,11 @@ pub(crate) struct Flights {
 
 /// One payload that was sent and is not acknowledged. Its bytes are in a record.
 pub(crate) struct Flight {
+    /// What it is published as.
     pub(crate) publish: PublishId,
+    /// What it was published as before it was encrypted anew: of all, the least
+    /// that its receipt shows.
+    pub(crate) first: PublishId,
     pub(crate) content: Option<ContentId>,
     /// Whether it is more than a frame of the wrapper's own.
     pub(crate) has_content: bool,
@@ -47,6 +49,7 @@ impl Flight {
     ) -> Self {
         Self {
             publish: publish.id,
+            first: publish.id,
             content: publish.content.clone(),
             has_content,
             sent_at,
@@ -132,6 +135,45 @@ impl Flights {
         self.by_publish.get(&publish).copied()
     }
 
+    /// All, in the order of sending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Flight)> {
+        self.flights
+            .iter()
+            .map(|(number, flight)| (*number, flight))
+    }
+
+    /// The number that a content travels under.
+    pub(crate) fn number_of_content(&self, id: &ContentId) -> Option<u64> {
+        let mut all = self.iter();
+        all.find_map(|(number, flight)| (flight.content.as_ref() == Some(id)).then_some(number))
+    }
+
+    /// A publish id above that of everything in flight.
+    pub(crate) fn above_all(&self) -> u64 {
+        let highest = self.by_publish.keys().max();
+        highest.map_or(0, |highest| highest.0 + 1)
+    }
+
+    /// A frame was encrypted anew; gives what it was published as.
+    pub(crate) fn encrypted_anew(&mut self, number: u64, publish: PublishId) -> Option<PublishId> {
+        let flight = self.flights.get_mut(&number)?;
+        let before = std::mem::replace(&mut flight.publish, publish);
+        flight.refused.clear();
+        self.by_publish.remove(&before);
+        self.by_publish.insert(publish, number);
+        Some(before)
+    }
+
+    /// Makes everything due, as if it had not been sent again yet.
+    pub(crate) fn hasten(&mut self, now: Timestamp) {
+        self.due.clear();
+        for (number, flight) in &mut self.flights {
+            flight.resent = 0;
+            flight.due = flight.due.min(now);
+            self.due.insert((flight.due, *number));
+        }
+    }
+
     pub(crate) fn flight_mut(&mut self, number: u64) -> Option<&mut Flight> {
         self.flights.get_mut(&number)
     }
@@ -168,12 +210,9 @@ impl Flights {
         Some(flight)
     }
 
-    /// Refuses an acknowledgement of what was never sent.
-    pub(crate) fn check(&self, acknowledgement: &Acknowledgement) -> Result<(), Error> {
-        match acknowledgement.highest() < self.next {
-            true => Ok(()),
-            false => Err(Error::Rejected("an acknowledgement of what was not sent")),
-        }
+    /// Whether an acknowledgement is of what was never sent.
+    pub(crate) fn is_beyond(&self, acknowledgement: &Acknowledgement) -> bool {
+        acknowledgement.highest() >= self.next
     }
 
     /// Takes an acknowledgement in; gives the flights that it ends.

@@ -1,9 +1,12 @@
 use bytes::Bytes;
+use cf_core::{BundleSet, ContentId};
 use prost::Message;
 
 use crate::Error;
 use crate::fields::unknown_body;
 use crate::wire::reliable as wire;
+
+use super::contact;
 
 /// How far a sequence goes beyond what its receiver has all of.
 pub(crate) const WINDOW: u64 = 16_384;
@@ -22,8 +25,11 @@ pub(crate) const BITMAP_BESIDE: usize = 64;
 /// How many skipped sequence numbers a frame names at most.
 pub(crate) const MAX_SKIPPED: usize = 64;
 
+/// How many contents a frame says are read at most.
+pub(crate) const MAX_RECEIPTS: usize = 64;
+
 /// The field numbers of the bodies that this version knows.
-const BODIES: [u32; 2] = [16, 17];
+const BODIES: [u32; 5] = [16, 17, 18, 19, 20];
 
 /// What a reliable frame carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +38,12 @@ pub(crate) enum Body {
     None,
     Content(Bytes),
     Close,
+    /// These contents of the receiver's are read.
+    Receipt(Vec<ContentId>),
+    /// The user writes, or does not any more.
+    Typing(bool),
+    /// How the sender is asked into a new session.
+    Contact(BundleSet),
 }
 
 /// What was received of a sequence.
@@ -60,32 +72,53 @@ impl Acknowledgement {
 }
 
 /// A frame of one side of a sequence.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     /// 0: not reliable.
     pub(crate) sequence: u64,
     pub(crate) acknowledgement: Acknowledgement,
     /// Numbers of the sender's that never come.
     pub(crate) skipped: Vec<u64>,
+    /// How often the sender dropped keys of frames that had not come.
+    pub(crate) gone: u64,
     pub(crate) body: Body,
     /// The number of a body that this version does not know.
     pub(crate) unknown: Option<u32>,
 }
 
 impl Frame {
+    /// A body, and nothing that concerns the sequence.
+    pub(crate) fn bare(body: Body) -> Self {
+        Self {
+            sequence: 0,
+            acknowledgement: Acknowledgement::default(),
+            skipped: Vec::new(),
+            gone: 0,
+            body,
+            unknown: None,
+        }
+    }
+
     pub(crate) fn encode(&self) -> Bytes {
-        let (content, close) = match self.body.clone() {
-            Body::None => (None, None),
-            Body::Content(content) => (Some(content), None),
-            Body::Close => (None, Some(wire::Close {})),
-        };
-        let frame = wire::ReliableFrame {
+        let mut frame = wire::ReliableFrame {
             sequence: self.sequence,
             acknowledged: self.acknowledgement.cumulative,
             bitmap: self.acknowledgement.bitmap.clone(),
             skipped: self.skipped.clone(),
-            content,
-            close,
+            gone: self.gone,
+            ..wire::ReliableFrame::default()
         };
+        match &self.body {
+            Body::None => {}
+            Body::Content(content) => frame.content = Some(content.clone()),
+            Body::Close => frame.close = Some(wire::Close {}),
+            Body::Receipt(read) => {
+                let read = read.iter().map(ContentId::to_bytes).collect();
+                frame.receipt = Some(wire::Receipt { read });
+            }
+            Body::Typing(typing) => frame.typing = Some(wire::Typing { typing: *typing }),
+            Body::Contact(bundles) => frame.contact = Some(contact::encode(bundles)),
+        }
         frame.encode_to_vec().into()
     }
 
@@ -96,12 +129,21 @@ impl Frame {
         if frame.bitmap.len() > BITMAP_ALONE || frame.skipped.len() > MAX_SKIPPED {
             return Err(Error::Malformed("a reliable frame is over its limits"));
         }
-        let body = match (frame.content, frame.close) {
-            (Some(content), None) => Body::Content(content),
-            (None, Some(_)) => Body::Close,
-            (None, None) => Body::None,
-            (Some(_), Some(_)) => return Err(Error::Malformed("a frame has one body")),
-        };
+        let receipt = frame.receipt.map(read_receipt).transpose()?;
+        let contact = frame.contact.map(contact::decode).transpose()?;
+        let mut bodies = [
+            frame.content.map(Body::Content),
+            frame.close.map(|_| Body::Close),
+            receipt.map(Body::Receipt),
+            frame.typing.map(|typing| Body::Typing(typing.typing)),
+            contact.map(Body::Contact),
+        ]
+        .into_iter()
+        .flatten();
+        let body = bodies.next().unwrap_or(Body::None);
+        if bodies.next().is_some() {
+            return Err(Error::Malformed("a frame has one body"));
+        }
         Ok(Self {
             sequence: frame.sequence,
             acknowledgement: Acknowledgement {
@@ -109,14 +151,25 @@ impl Frame {
                 bitmap: frame.bitmap,
             },
             skipped: frame.skipped,
+            gone: frame.gone,
             body,
             unknown,
         })
     }
 }
 
+fn read_receipt(receipt: wire::Receipt) -> Result<Vec<ContentId>, Error> {
+    if receipt.read.is_empty() || receipt.read.len() > MAX_RECEIPTS {
+        return Err(Error::Malformed("a receipt names 1 to 64 contents"));
+    }
+    let ids = receipt.read.into_iter().map(ContentId::new);
+    ids.collect::<Result<_, _>>()
+        .map_err(|_| Error::Malformed("a receipt names contents by their ids"))
+}
+
 #[cfg(test)]
 mod tests {
+    use cf_core::ProtocolId;
     use data_encoding::HEXLOWER;
     use serde_json::Value;
 
@@ -142,19 +195,33 @@ mod tests {
                     bitmap: hex(&vector["bitmap"]),
                 },
                 skipped: skipped.map(|number| number.as_u64().unwrap()).collect(),
-                body: match (vector["content"].is_null(), vector["close"] == true) {
-                    (true, true) => Body::Close,
-                    (true, false) => Body::None,
-                    (false, _) => Body::Content(hex(&vector["content"])),
-                },
+                gone: vector["gone"].as_u64().unwrap(),
+                body: body(vector, &hex),
                 unknown: None,
             };
             assert_eq!(frame.encode(), hex(&vector["encoded"]));
-            let decoded = Frame::decode(hex(&vector["encoded"])).unwrap();
-            assert_eq!(decoded.sequence, frame.sequence);
-            assert_eq!(decoded.acknowledgement, frame.acknowledgement);
-            assert_eq!(decoded.skipped, frame.skipped);
-            assert_eq!(decoded.body, frame.body);
+            assert_eq!(Frame::decode(hex(&vector["encoded"])).unwrap(), frame);
+        }
+    }
+
+    fn body(vector: &Value, hex: &dyn Fn(&Value) -> Bytes) -> Body {
+        let list = |name: &str| vector[name].as_array();
+        if let Some(read) = list("read") {
+            let id = |id: &Value| ContentId::new(hex(id)).unwrap();
+            return Body::Receipt(read.iter().map(id).collect());
+        }
+        if let Some(bundles) = list("bundles") {
+            let bundle = |bundle: &Value| {
+                let protocol = ProtocolId::parse(bundle[0].as_str().unwrap()).unwrap();
+                (protocol, hex(&bundle[1]))
+            };
+            return Body::Contact(BundleSet::new(bundles.iter().map(bundle).collect()).unwrap());
+        }
+        match (&vector["content"], &vector["typing"]) {
+            (Value::String(_), _) => Body::Content(hex(&vector["content"])),
+            (_, Value::Bool(typing)) => Body::Typing(*typing),
+            _ if vector["close"] == true => Body::Close,
+            _ => Body::None,
         }
     }
 
@@ -162,17 +229,14 @@ mod tests {
     fn unknown_bodies_are_named() {
         let mut bytes = Frame {
             sequence: 9,
-            acknowledgement: Acknowledgement::default(),
-            skipped: Vec::new(),
-            body: Body::None,
-            unknown: None,
+            ..Frame::bare(Body::None)
         }
         .encode()
         .to_vec();
-        // Field 18 with two bytes, and field 5, which concerns the frame.
-        bytes.extend([0x92, 0x01, 0x02, 1, 2, 0x28, 7]);
+        // Field 21 with two bytes, and field 6, which concerns the frame.
+        bytes.extend([0xaa, 0x01, 0x02, 1, 2, 0x30, 7]);
         let frame = Frame::decode(bytes.into()).unwrap();
-        assert_eq!((frame.unknown, frame.body), (Some(18), Body::None));
+        assert_eq!((frame.unknown, frame.body), (Some(21), Body::None));
     }
 
     #[test]

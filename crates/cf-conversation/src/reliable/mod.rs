@@ -1,17 +1,22 @@
 //! Reliability as a wrapper around a conversation protocol of two participants.
 
 mod acknowledging;
+mod anew;
+mod contact;
 mod conversation;
 mod flight;
 mod frame;
 mod order;
 mod overlay;
 mod queue;
+mod receipts;
 mod receiving;
 mod records;
 mod restoring;
 mod sending;
+mod superseding;
 mod timing;
+mod typing;
 
 use std::sync::Arc;
 use std::time::Duration;

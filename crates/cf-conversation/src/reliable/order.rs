@@ -18,6 +18,8 @@ pub(crate) struct Order {
     missing: BTreeSet<u64>,
     held: BTreeMap<u64, Held>,
     hold: Duration,
+    /// Whether nothing is waited for: another session goes on.
+    hurries: bool,
 }
 
 /// Something that came before its turn.
@@ -54,7 +56,22 @@ impl Order {
             missing,
             held,
             hold,
+            hurries: false,
         }
+    }
+
+    /// Waits for nothing any more: tells what is held, and from now on everything
+    /// as it comes.
+    pub(crate) fn hurry(&mut self) -> Vec<Follows> {
+        let mut follows = Vec::new();
+        while !self.held.is_empty() {
+            self.pass(&mut follows);
+        }
+        self.hurries = true;
+        if !self.missing.is_empty() {
+            follows.push(Follows::Tell(ConversationEvent::GapClosed));
+        }
+        follows
     }
 
     pub(crate) fn next(&self) -> u64 {
@@ -113,10 +130,15 @@ impl Order {
         now: Timestamp,
     ) -> Vec<Follows> {
         let mut follows = Vec::new();
+        let missing = self.missing.len() as u64;
         if self.missing.remove(&number) {
+            let is_late = self.hurries && event.is_some();
+            if is_late {
+                follows.push(Follows::Tell(ConversationEvent::Gap { missing }));
+            }
             follows.extend(event.map(Follows::Tell));
             follows.push(Follows::Missing);
-            if self.missing.is_empty() {
+            if is_late || (self.missing.is_empty() && !self.hurries) {
                 follows.push(Follows::Tell(ConversationEvent::GapClosed));
             }
         } else if number == self.next {
@@ -129,6 +151,10 @@ impl Order {
             follows.push(Follows::Hold(number));
             while self.held.len() > MAX_HELD {
                 self.pass(&mut follows);
+            }
+            if self.hurries {
+                self.pass(&mut follows);
+                follows.push(Follows::Tell(ConversationEvent::GapClosed));
             }
         }
         follows

@@ -1,4 +1,9 @@
-use cf_core::{Content, ContentState, ConversationEvent, Env, Incoming, Input, Output, Result};
+use std::collections::BTreeSet;
+
+use cf_core::{
+    Content, ContentId, ContentState, ConversationEvent, Env, Incoming, Input, Output,
+    ParticipantId, Result, Timestamp,
+};
 
 use crate::Error;
 
@@ -10,12 +15,17 @@ use super::records;
 impl ReliableConversation {
     pub(super) fn receive(&mut self, incoming: Incoming, env: &mut Env<'_>) -> Result<()> {
         let outputs = self.call(Input::Frame(incoming), env)?;
+        let is_new = !is_duplicate(&outputs);
         if let Err(error) = self.absorb(outputs, env) {
             self.take_back(env)?;
             return Err(error);
         }
         if self.flush(env).is_err() {
             self.flush_due = env.now.after(RETRY_AFTER);
+        }
+        if is_new {
+            self.try_contact(false, env.now);
+            self.try_reads(env.now);
         }
         Ok(())
     }
@@ -37,7 +47,7 @@ impl ReliableConversation {
         for output in outputs {
             match output {
                 Output::Event(event @ ConversationEvent::Content { .. }) => {
-                    if let Some(frame) = frames.next() {
+                    if let Some(frame) = frames.next().filter(|_| !self.over) {
                         self.take_in(frame, event, env);
                     }
                 }
@@ -62,7 +72,6 @@ impl ReliableConversation {
     }
 
     fn check(&self, frame: Frame) -> Result<Frame, Error> {
-        self.flights.check(&frame.acknowledgement)?;
         self.order.check(frame.sequence)?;
         (frame.skipped.iter()).try_for_each(|number| self.order.check(*number))?;
         match frame.skipped.contains(&0) {
@@ -72,32 +81,43 @@ impl ReliableConversation {
     }
 
     fn take_in(&mut self, frame: Frame, event: ConversationEvent, env: &mut Env<'_>) {
-        self.acknowledged(&frame.acknowledgement, env);
-        let event = match (&frame.body, event) {
-            (
-                Body::Content(content),
-                ConversationEvent::Content {
-                    id, from, sent_at, ..
-                },
-            ) => Some(ConversationEvent::Content {
-                id,
-                from,
-                content: Content::Bytes(content.clone()),
-                sent_at,
-            }),
-            _ => None,
+        let ConversationEvent::Content {
+            id, from, sent_at, ..
+        } = event
+        else {
+            return;
         };
+        if !self.is_behind(&frame.acknowledgement) {
+            self.acknowledged(&frame.acknowledgement, env);
+        }
+        self.peer_dropped(frame.gone);
         if let Some(number) = frame.unknown {
             let kind = number.to_string();
             self.tell(ConversationEvent::Unknown { kind });
         }
-        match frame.sequence {
-            0 => event.into_iter().for_each(|event| self.tell(event)),
-            number if self.order.has(number) => self.acknowledging.repeated(env.now),
-            number => {
-                let follows = self.order.accept(number, event, env.now);
-                self.follow(follows);
-                self.acknowledging.received(env.now);
+        let number = frame.sequence;
+        if number != 0 && self.order.has(number) {
+            self.acknowledging.repeated(env.now);
+        } else {
+            let event = match frame.body {
+                Body::Content(content) => Some(ConversationEvent::Content {
+                    id,
+                    from,
+                    content: Content::Bytes(content),
+                    sent_at,
+                }),
+                body => {
+                    self.take_in_body(body, number, from, sent_at, env.now);
+                    None
+                }
+            };
+            match number {
+                0 => event.into_iter().for_each(|event| self.tell(event)),
+                number => {
+                    let follows = self.order.accept(number, event, env.now);
+                    self.follow(follows);
+                    self.acknowledging.received(env.now);
+                }
             }
         }
         for number in frame.skipped {
@@ -106,9 +126,44 @@ impl ReliableConversation {
                 self.follow(follows);
             }
         }
-        if frame.body == Body::Close && !self.ended {
-            self.end();
+    }
+
+    /// Takes in what is no content: it does not wait for its turn.
+    fn take_in_body(
+        &mut self,
+        body: Body,
+        number: u64,
+        from: Option<ParticipantId>,
+        sent_at: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        match body {
+            Body::Receipt(ids) => self.peer_read(ids),
+            Body::Typing(typing) => self.peer_types(typing, from, sent_at, now),
+            // One that was overtaken by a newer one is of the past.
+            Body::Contact(bundles) if number > self.contact_of_peer => {
+                self.contact_of_peer = number;
+                let peer = None;
+                self.outputs.push_back(Output::Contact { peer, bundles });
+            }
+            Body::Close if !self.ended => self.end(),
+            _ => {}
         }
+    }
+
+    /// Whether the peer has seen more of this side than this state has sent: then
+    /// its acknowledgements are of what another state sent. Only a new session
+    /// helps, which is asked for once.
+    fn is_behind(&mut self, what: &Acknowledgement) -> bool {
+        if !self.behind && self.flights.is_beyond(what) {
+            self.behind = true;
+            self.head_changed = true;
+        }
+        if self.behind && !self.asked_for_renewal && self.superseded.is_none() {
+            self.asked_for_renewal = true;
+            self.outputs.push_back(Output::Renew);
+        }
+        self.behind
     }
 
     fn acknowledged(&mut self, what: &Acknowledgement, env: &mut Env<'_>) {
@@ -120,15 +175,16 @@ impl ReliableConversation {
             // One frame does not name all of them.
             self.skip_due = env.now;
         }
-        let last = ended.iter().map(|(_, flight)| flight.publish).max();
+        let last = ended.iter().map(|(_, flight)| flight.first).max();
         for (number, flight) in ended {
-            self.delete_own(records::numbered(records::UNACKNOWLEDGED, number));
-            if let Some(id) = flight.content {
-                self.pending.remove(&id);
-                let state = ContentState::Delivered;
-                self.tell(ConversationEvent::State { id, state });
-            }
+            self.landed(number, flight.content);
         }
+        let beyond: BTreeSet<u64> = match self.superseded {
+            Some(_) => what.beyond().collect(),
+            None => BTreeSet::new(),
+        };
+        let is_acknowledged = |number| number <= what.cumulative || beyond.contains(&number);
+        self.acknowledged_late(is_acknowledged);
         if let Some(publish) = last {
             // A protocol that has no use for it says so; that changes nothing.
             if let Ok(outputs) = self.call(Input::Received(publish), env) {
@@ -136,6 +192,17 @@ impl ReliableConversation {
                     self.forward(output, env.now);
                 }
             }
+        }
+    }
+
+    /// The peer has a frame that was in flight.
+    pub(super) fn landed(&mut self, number: u64, content: Option<ContentId>) {
+        self.delete_own(records::numbered(records::UNACKNOWLEDGED, number));
+        self.contact_landed(number, true);
+        if let Some(id) = content {
+            self.pending.remove(&id);
+            let state = ContentState::Delivered;
+            self.tell(ConversationEvent::State { id, state });
         }
     }
 
@@ -157,4 +224,10 @@ impl ReliableConversation {
             }
         }
     }
+}
+
+fn is_duplicate(outputs: &[Output]) -> bool {
+    let is_repetition =
+        |output: &Output| matches!(output, Output::Event(ConversationEvent::Duplicate));
+    outputs.iter().any(is_repetition)
 }

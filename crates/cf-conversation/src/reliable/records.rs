@@ -7,13 +7,18 @@
 //! | `u` ‖ sequence (8) | a payload that is not acknowledged |
 //! | `q` ‖ place (8) | a content that waits to be sent |
 //! | `r` ‖ sequence (8) | a content that waits for what comes before it |
+//! | `w` ‖ sequence (8) | the id of a content that another instance has to send |
+//! | `p` | where the peer is reached |
+//! | `o` | where this side is reached, as it was given last |
+//! | `k` | the contact that the peer is to learn |
+//! | `e` | the contents that are read and whose authors are to learn it |
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use cf_core::{
-    Content, ContentId, ConversationEvent, Frame, ParticipantId, Publish, PublishId, RoutingTag,
-    Spread, Timestamp,
+    BundleSet, Content, ContentId, ConversationEvent, DeliveryPoint, Frame, ParticipantId, Publish,
+    PublishId, RoutingTag, Spread, Timestamp,
 };
 use prost::Message;
 
@@ -21,6 +26,8 @@ use crate::Error;
 use crate::point;
 use crate::wire::reliable as wire;
 
+use super::contact;
+use super::frame::{Body, Frame as ReliableFrame};
 use super::order::Held;
 
 /// The version of the records.
@@ -31,6 +38,23 @@ pub(crate) const MISSING: &[u8] = b"m";
 pub(crate) const UNACKNOWLEDGED: u8 = b'u';
 pub(crate) const QUEUED: u8 = b'q';
 pub(crate) const HELD: u8 = b'r';
+pub(crate) const WITHDRAWN: u8 = b'w';
+pub(crate) const PEER_POINTS: &[u8] = b"p";
+pub(crate) const OWN_POINTS: &[u8] = b"o";
+pub(crate) const CONTACT: &[u8] = b"k";
+pub(crate) const READS: &[u8] = b"e";
+
+/// A payload that is not acknowledged.
+pub(crate) struct Unacknowledged {
+    pub(crate) publish: Publish,
+    /// What it was published as first.
+    pub(crate) first: PublishId,
+    pub(crate) has_content: bool,
+    pub(crate) sent_at: Timestamp,
+    /// What it carries, to encrypt it anew; `None` where an earlier version did
+    /// not keep it.
+    pub(crate) body: Option<Body>,
+}
 
 /// The key of one of several records.
 pub(crate) fn numbered(prefix: u8, number: u64) -> Bytes {
@@ -72,7 +96,9 @@ pub(crate) fn decode_missing(bytes: Bytes) -> Result<BTreeSet<u64>, Error> {
     Ok(missing.sequence.into_iter().collect())
 }
 
-pub(crate) fn encode_publish(publish: &Publish, has_content: bool, sent_at: Timestamp) -> Bytes {
+pub(crate) fn encode_unacknowledged(what: &Unacknowledged) -> Bytes {
+    let publish = &what.publish;
+    let body = what.body.clone();
     let stored = wire::StoredUnacknowledged {
         publish: publish.id.0,
         points: publish.points.iter().map(point::encode).collect(),
@@ -81,14 +107,15 @@ pub(crate) fn encode_publish(publish: &Publish, has_content: bool, sent_at: Time
         standing_tag: Bytes::copy_from_slice(publish.frame.standing.as_bytes()),
         body: publish.frame.body.clone(),
         content_id: publish.content.as_ref().map(ContentId::to_bytes),
-        sent_at: sent_at.0,
-        has_content,
+        sent_at: what.sent_at.0,
+        has_content: what.has_content,
+        frame: body.map(|body| ReliableFrame::bare(body).encode()),
+        first_publish: (what.first != publish.id).then_some(what.first.0),
     };
     stored.encode_to_vec().into()
 }
 
-/// Gives the publish, whether it has content, and when it was sent first.
-pub(crate) fn decode_publish(bytes: Bytes) -> cf_core::Result<(Publish, bool, Timestamp)> {
+pub(crate) fn decode_unacknowledged(bytes: Bytes) -> cf_core::Result<Unacknowledged> {
     let damaged = || Error::Records("an unacknowledged payload");
     let stored = wire::StoredUnacknowledged::decode(bytes).map_err(|_| damaged())?;
     let publish = Publish {
@@ -109,7 +136,64 @@ pub(crate) fn decode_publish(bytes: Bytes) -> cf_core::Result<(Publish, bool, Ti
         },
         content: stored.content_id.map(ContentId::new).transpose()?,
     };
-    Ok((publish, stored.has_content, Timestamp(stored.sent_at)))
+    let frame = stored.frame.map(ReliableFrame::decode);
+    let frame = frame.transpose().map_err(|_| damaged())?;
+    Ok(Unacknowledged {
+        publish,
+        first: PublishId(stored.first_publish.unwrap_or(stored.publish)),
+        has_content: stored.has_content,
+        sent_at: Timestamp(stored.sent_at),
+        body: frame.map(|frame| frame.body),
+    })
+}
+
+pub(crate) fn encode_withdrawn(id: &ContentId) -> Bytes {
+    let content_id = id.to_bytes();
+    wire::StoredWithdrawn { content_id }.encode_to_vec().into()
+}
+
+pub(crate) fn decode_withdrawn(bytes: Bytes) -> cf_core::Result<ContentId> {
+    let stored = wire::StoredWithdrawn::decode(bytes);
+    let stored = stored.map_err(|_| Error::Records("a content that was withdrawn"))?;
+    ContentId::new(stored.content_id)
+}
+
+pub(crate) fn encode_points(points: &[DeliveryPoint]) -> Bytes {
+    let points = points.iter().map(point::encode).collect();
+    wire::StoredPoints { points }.encode_to_vec().into()
+}
+
+pub(crate) fn decode_points(bytes: Bytes) -> cf_core::Result<Vec<DeliveryPoint>> {
+    let stored = wire::StoredPoints::decode(bytes);
+    let stored = stored.map_err(|_| Error::Records("delivery points"))?;
+    stored.points.iter().map(point::decode).collect()
+}
+
+pub(crate) fn encode_contact(bundles: &BundleSet, sequence: Option<u64>) -> Bytes {
+    let stored = wire::StoredContact {
+        contact: Some(contact::encode(bundles)),
+        sequence,
+    };
+    stored.encode_to_vec().into()
+}
+
+/// Gives the bundles, and the number that they are on their way under.
+pub(crate) fn decode_contact(bytes: Bytes) -> Result<(BundleSet, Option<u64>), Error> {
+    let damaged = || Error::Records("the own contact");
+    let stored = wire::StoredContact::decode(bytes).map_err(|_| damaged())?;
+    let bundles = contact::decode(stored.contact.unwrap_or_default()).map_err(|_| damaged())?;
+    Ok((bundles, stored.sequence))
+}
+
+pub(crate) fn encode_reads<'a>(ids: impl Iterator<Item = &'a ContentId>) -> Bytes {
+    let content_id = ids.map(ContentId::to_bytes).collect();
+    wire::StoredReads { content_id }.encode_to_vec().into()
+}
+
+pub(crate) fn decode_reads(bytes: Bytes) -> cf_core::Result<VecDeque<ContentId>> {
+    let stored = wire::StoredReads::decode(bytes);
+    let stored = stored.map_err(|_| Error::Records("what is read"))?;
+    stored.content_id.into_iter().map(ContentId::new).collect()
 }
 
 pub(crate) fn encode_queued(id: Option<&ContentId>, content: Bytes, at: Timestamp) -> Bytes {

@@ -1,15 +1,20 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use cf_core::{Conversation, Env, Records, Result, Scan, Scoped, Timestamp};
+use cf_core::{Conversation, DeliveryPoint, Env, Records, Result, Scan, Scoped, Timestamp};
 
 use crate::Error;
 
 use super::acknowledging::Acknowledging;
+use super::anew::Anew;
+use super::contact::Contact;
 use super::conversation::{INNER, OWN, Origin, ReliableConversation};
 use super::flight::{Flight, Flights};
 use super::order::Order;
 use super::queue::Queue;
+use super::receipts::Reads;
 use super::records;
+use super::superseding::Superseded;
+use super::typing::Typing;
 
 impl Origin {
     /// Makes the wrapped conversation again, as the records have it.
@@ -56,9 +61,29 @@ impl ReliableConversation {
         if !restored.flights.closed().is_empty() {
             restored.skip_due = env.now;
         }
+        restored.anew = Anew {
+            gone: head.gone,
+            gone_of_peer: head.gone_of_peer,
+            below: head.anew_below,
+            points: restore_points(&own, records::PEER_POINTS)?,
+            hasten_from: env.now,
+        };
+        restored.own_points = restore_points(&own, records::OWN_POINTS)?;
+        restored.behind = head.behind;
+        restored.contact_of_peer = head.contact_of_peer;
         restored.restore_flights(&own, env.now)?;
         restored.restore_queue(&own, env.now)?;
         restored.restore_order(&own, head.next_delivery)?;
+        if let Some(contact) = own.get(records::CONTACT)? {
+            let (bundles, sequence) = records::decode_contact(contact)?;
+            restored.contact = Some(Contact::new(bundles, sequence, env.now));
+        }
+        if let Some(reads) = own.get(records::READS)? {
+            restored.reads = Reads::new(records::decode_reads(reads)?, env.now);
+        }
+        if let Some(at) = head.superseded_at {
+            restored.restore_superseded(&own, Timestamp(at), env.now)?;
+        }
         restored.put_wake();
         Ok(restored)
     }
@@ -78,6 +103,16 @@ impl ReliableConversation {
             skip_due: Timestamp::NEVER,
             probe_due: Timestamp::NEVER,
             flush_due: Timestamp::NEVER,
+            anew: Anew::default(),
+            own_points: None,
+            contact: None,
+            contact_of_peer: 0,
+            reads: Reads::new(VecDeque::new(), now),
+            typing: Typing::new(),
+            superseded: None,
+            behind: false,
+            asked_for_renewal: false,
+            over: false,
             ended: false,
             broken: false,
             head_changed: false,
@@ -96,11 +131,30 @@ impl ReliableConversation {
     fn restore_flights(&mut self, own: &dyn Records, now: Timestamp) -> Result<()> {
         let due = now.after(self.origin.settings.first_resend);
         for (key, value) in own.scan(&Scan::prefix(vec![records::UNACKNOWLEDGED]))? {
-            let (publish, has_content, sent_at) = records::decode_publish(value)?;
-            self.pending.extend(publish.content.clone());
-            let flight = Flight::new(&publish, has_content, sent_at, due);
+            let stored = records::decode_unacknowledged(value)?;
+            self.pending.extend(stored.publish.content.clone());
+            let mut flight = Flight::new(&stored.publish, stored.has_content, stored.sent_at, due);
+            flight.first = stored.first;
             self.flights.insert(records::number(&key)?, flight);
         }
+        Ok(())
+    }
+
+    fn restore_superseded(
+        &mut self,
+        own: &dyn Records,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut withdrawn = BTreeMap::new();
+        for (key, value) in own.scan(&Scan::prefix(vec![records::WITHDRAWN]))? {
+            withdrawn.insert(records::number(&key)?, records::decode_withdrawn(value)?);
+        }
+        self.superseded = Some(Superseded { at, withdrawn });
+        self.skip_due = Timestamp::NEVER;
+        // Nothing is held.
+        self.order.hurry();
+        self.over = self.superseded_until() <= now;
         Ok(())
     }
 
@@ -130,4 +184,9 @@ impl ReliableConversation {
         self.order = Order::restore(hold, next, missing, held);
         Ok(())
     }
+}
+
+fn restore_points(own: &dyn Records, key: &[u8]) -> Result<Option<Vec<DeliveryPoint>>> {
+    let points = own.get(key)?;
+    points.map(records::decode_points).transpose()
 }

@@ -8,7 +8,7 @@ use crate::Error;
 use super::conversation::ReliableConversation;
 use super::flight::Flight;
 use super::frame::{BITMAP_ALONE, BITMAP_BESIDE, Body, Frame};
-use super::records;
+use super::records::{self, Unacknowledged};
 
 /// How many payloads are sent again, or sent from the queue, in one go.
 pub(super) const BATCH: usize = 256;
@@ -23,6 +23,9 @@ impl ReliableConversation {
         if self.ended {
             return Err(Error::Misuse("the conversation is closed").into());
         }
+        if self.superseded.is_some() {
+            return Err(Error::Misuse("another instance of the conversation sends").into());
+        }
         let Content::Bytes(bytes) = content else {
             return Err(Error::Misuse("a frame carries content in one piece").into());
         };
@@ -31,7 +34,7 @@ impl ReliableConversation {
         }
         if self.queue.waiting.is_empty() && self.flights.has_room_for_content() {
             let body = Body::Content(bytes.clone());
-            match self.transmit(body, id.clone(), true, env) {
+            match self.transmit(body, id.clone(), env) {
                 Err(error) if error.is_retryable() => {}
                 result => {
                     result?;
@@ -51,63 +54,97 @@ impl ReliableConversation {
         Ok(())
     }
 
-    /// Has a frame encrypted and published; a reliable one is resent from now on.
+    /// Has a frame encrypted and published, and resent from now on.
     pub(super) fn transmit(
         &mut self,
         body: Body,
         id: Option<ContentId>,
-        reliable: bool,
         env: &mut Env<'_>,
     ) -> Result<()> {
+        let number = self.flights.next();
+        let (outputs, complete) = self.encrypt(number, &body, id.as_ref(), env)?;
+        for output in outputs {
+            if let Output::Publish(publish) = &output {
+                self.start_flight(publish, &body, env);
+            }
+            self.forward(output, env.now);
+        }
+        self.said(complete);
+        Ok(())
+    }
+
+    /// Has a frame encrypted and published once; gives what it is published as.
+    pub(super) fn say(&mut self, body: Body, env: &mut Env<'_>) -> Result<Option<PublishId>> {
+        let (outputs, complete) = self.encrypt(0, &body, None, env)?;
+        let mut published = None;
+        for output in outputs {
+            if let Output::Publish(publish) = &output {
+                published = Some(publish.id);
+            }
+            self.forward(output, env.now);
+        }
+        self.said(complete);
+        Ok(published)
+    }
+
+    /// Has a frame encrypted; gives what comes out, and whether it acknowledges
+    /// everything that was received.
+    pub(super) fn encrypt(
+        &mut self,
+        sequence: u64,
+        body: &Body,
+        id: Option<&ContentId>,
+        env: &mut Env<'_>,
+    ) -> Result<(Vec<Output>, bool)> {
         let bitmap = match body {
-            Body::Content(_) => BITMAP_BESIDE,
             Body::None | Body::Close => BITMAP_ALONE,
+            _ => BITMAP_BESIDE,
         };
-        let has_content = matches!(body, Body::Content(_));
-        let (acknowledgement, mut complete) = self.order.acknowledgement(bitmap);
+        let (acknowledgement, complete) = self.order.acknowledgement(bitmap);
         let mut frame = Frame {
-            sequence: if reliable { self.flights.next() } else { 0 },
+            sequence,
             acknowledgement,
             skipped: self.flights.skipped(),
-            body,
-            unknown: None,
+            gone: self.anew.gone,
+            ..Frame::bare(body.clone())
         };
         let send = |frame: &Frame| Input::Send {
-            id: id.clone(),
+            id: id.cloned(),
             content: Content::Bytes(frame.encode()),
         };
-        let outputs = match self.call(send(&frame), env) {
+        match self.call(send(&frame), env) {
             // What travels beside the content must not make it too long.
             Err(error) if error.kind() == ErrorKind::Misuse => {
                 frame.acknowledgement.bitmap.clear();
                 frame.skipped.clear();
-                complete = false;
-                self.call(send(&frame), env)?
+                Ok((self.call(send(&frame), env)?, false))
             }
-            result => result?,
-        };
-        for output in outputs {
-            if let Output::Publish(publish) = &output {
-                match reliable {
-                    true => self.start_flight(publish, has_content, env),
-                    false => self.alone = Some(publish.id),
-                }
-            }
-            self.forward(output, env.now);
+            result => Ok((result?, complete)),
         }
+    }
+
+    /// A frame was encrypted that acknowledges everything, or not.
+    pub(super) fn said(&mut self, complete: bool) {
         if complete {
             self.acknowledging.done();
         }
         self.head_changed = true;
-        Ok(())
     }
 
-    fn start_flight(&mut self, publish: &Publish, has_content: bool, env: &Env<'_>) {
+    fn start_flight(&mut self, publish: &Publish, body: &Body, env: &Env<'_>) {
         let due = env.now.after(self.origin.settings.first_resend);
+        let has_content = *body != Body::None;
         let flight = Flight::new(publish, has_content, env.now, due);
         let number = self.flights.start(flight);
         let key = records::numbered(records::UNACKNOWLEDGED, number);
-        self.put_own(key, records::encode_publish(publish, has_content, env.now));
+        let stored = Unacknowledged {
+            publish: publish.clone(),
+            first: publish.id,
+            has_content,
+            sent_at: env.now,
+            body: Some(body.clone()),
+        };
+        self.put_own(key, records::encode_unacknowledged(&stored));
     }
 
     /// Sends what waits, as far as there is room.
@@ -125,7 +162,7 @@ impl ReliableConversation {
             let stored = self.record(&key, env)?;
             let stored = stored.ok_or(Error::Records("a queued content is missing"))?;
             let (_, content, _) = records::decode_queued(stored)?;
-            match self.transmit(Body::Content(content), id.clone(), true, env) {
+            match self.transmit(Body::Content(content), id.clone(), env) {
                 Err(error) if error.is_retryable() => return Ok(()),
                 Err(_) => self.tell_failed(id, FailureReason::Refused),
                 Ok(()) => {}
@@ -147,6 +184,7 @@ impl ReliableConversation {
         if self.alone == Some(publish) {
             self.alone = None;
         }
+        self.typing.published(publish);
         let accepted = matches!(outcome, Outcome::Accepted { .. });
         let refused = matches!(outcome, Outcome::Refused(_));
         let input = Input::Outcome {
@@ -183,7 +221,7 @@ impl ReliableConversation {
         let Some(stored) = self.record(&key, env)? else {
             return Ok(());
         };
-        let (publish, _, _) = records::decode_publish(stored)?;
+        let publish = records::decode_unacknowledged(stored)?.publish;
         let Some(flight) = self.flights.flight_mut(number) else {
             return Ok(());
         };
@@ -195,16 +233,22 @@ impl ReliableConversation {
 
     /// Gives a payload up; its number is closed by a skip.
     pub(super) fn fail(&mut self, number: u64, reason: FailureReason, env: &Env<'_>) {
-        if let Some(flight) = self.flights.close(number) {
-            self.outputs.push_back(Output::Withdraw(flight.publish));
-            self.delete_own(records::numbered(records::UNACKNOWLEDGED, number));
-            self.head_changed = true;
-            if flight.has_content {
-                // A number without content may stay open until the next frame.
-                self.skip_due = env.now;
-            }
-            self.tell_failed(flight.content, reason);
+        let content = self.give_up(number, env);
+        self.tell_failed(content, reason);
+    }
+
+    /// Closes a number by a skip; gives the id of its content.
+    pub(super) fn give_up(&mut self, number: u64, env: &Env<'_>) -> Option<ContentId> {
+        let flight = self.flights.close(number)?;
+        self.outputs.push_back(Output::Withdraw(flight.publish));
+        self.delete_own(records::numbered(records::UNACKNOWLEDGED, number));
+        self.head_changed = true;
+        if flight.has_content {
+            // A number without content may stay open until the next frame.
+            self.skip_due = env.now;
         }
+        self.contact_landed(number, false);
+        flight.content
     }
 
     pub(super) fn tell_failed(&mut self, id: Option<ContentId>, reason: FailureReason) {
@@ -223,7 +267,7 @@ impl ReliableConversation {
             return;
         }
         // Not reliable: a peer that misses it learns that nothing answers.
-        let _ = self.transmit(Body::Close, None, false, env);
+        let _ = self.say(Body::Close, env);
         self.end();
     }
 

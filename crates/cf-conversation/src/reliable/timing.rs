@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use cf_core::{Env, FailureReason, Input, Output, Result, Timestamp};
+use cf_core::{Env, FailureReason, Input, Result, Timestamp};
 
 use super::conversation::{RETRY_AFTER, ReliableConversation};
 use super::frame::Body;
@@ -28,6 +28,8 @@ impl ReliableConversation {
             self.follow(follows);
         }
         self.expire_queue(env.now);
+        self.expire_typing(env.now);
+        self.end_superseded(env.now);
         // A payload that can't be read was postponed before.
         let _ = self.resend(env);
         if self.flush_due <= env.now && self.flush(env).is_err() {
@@ -54,6 +56,10 @@ impl ReliableConversation {
             self.probe_due,
             self.flush_due,
             queue,
+            self.reads_due(),
+            self.contact_due(),
+            self.typing.due(),
+            self.superseded_until(),
         ];
         dues.into_iter().min().unwrap_or(Timestamp::NEVER)
     }
@@ -62,33 +68,40 @@ impl ReliableConversation {
     /// they don't pile up while a service is away.
     fn acknowledgement_due(&self) -> Timestamp {
         match self.alone {
-            Some(_) => Timestamp::NEVER,
-            None => self.acknowledging.due(),
+            None if !self.over => self.acknowledging.due(),
+            _ => Timestamp::NEVER,
         }
     }
 
     /// Sends the frames of its own that are due. What can't be sent now is tried
     /// again later: it is never an error of the input that was handled.
     pub(super) fn say_what_is_due(&mut self, env: &mut Env<'_>) {
+        self.say_contact(env);
+        self.say_reads(env);
         if self.skip_due <= env.now {
             self.skip_due = Timestamp::NEVER;
-            let nothing_to_say = self.flights.closed().is_empty() || self.ended;
+            let nothing_to_say =
+                self.flights.closed().is_empty() || self.ended || self.superseded.is_some();
             if !nothing_to_say
-                && (!self.flights.has_room() || self.transmit(Body::None, None, true, env).is_err())
+                && (!self.flights.has_room() || self.transmit(Body::None, None, env).is_err())
             {
                 self.skip_due = env.now.after(RETRY_AFTER);
             }
         }
         if self.probe_due <= env.now {
             self.probe_due = Timestamp::NEVER;
-            if self.flights.has_room() && self.transmit(Body::None, None, true, env).is_err() {
+            let may_say = self.flights.has_room() && self.superseded.is_none();
+            if may_say && self.transmit(Body::None, None, env).is_err() {
                 self.probe_due = env.now.after(RETRY_AFTER);
             }
         }
         if self.acknowledgement_due() <= env.now {
-            match self.transmit(Body::None, None, false, env) {
+            match self.say(Body::None, env) {
                 // What a small payload had no room for is not waited for.
-                Ok(()) => self.acknowledging.done(),
+                Ok(publish) => {
+                    self.alone = publish;
+                    self.acknowledging.done();
+                }
                 Err(_) => self.acknowledging.postpone(env.now.after(RETRY_AFTER)),
             }
         }
@@ -105,7 +118,7 @@ impl ReliableConversation {
         }
     }
 
-    /// Sends the same payloads again, to where they went first.
+    /// Sends again what is due.
     fn resend(&mut self, env: &mut Env<'_>) -> Result<()> {
         let settings = self.origin.settings;
         for _ in 0..BATCH {
@@ -131,8 +144,8 @@ impl ReliableConversation {
             }
             let key = records::numbered(records::UNACKNOWLEDGED, number);
             if let Some(stored) = self.record(&key, env)? {
-                let (publish, _, _) = records::decode_publish(stored)?;
-                self.outputs.push_back(Output::Publish(publish));
+                let stored = records::decode_unacknowledged(stored)?;
+                self.publish_again(number, stored, env)?;
             }
         }
         let next = env.now.after(BATCH_EVERY);

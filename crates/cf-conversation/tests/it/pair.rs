@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    AgreementKey, Capabilities, Content, ContentId, Conversation, ConversationEvent,
+    AgreementKey, BundleSet, Capabilities, Content, ContentId, Conversation, ConversationEvent,
     ConversationId, ConversationProtocol, DeliveryAddress, DeliveryPoint, Env, Identity, Incoming,
     Input, Locator, OfferRequest, Outcome, Output, ParticipantId, Peer, PeerId, PointInfo,
-    ProtocolId, Publish, PublishId, Result, RoutingTag, Secret, Setup, Tag, Timestamp,
+    ProtocolId, Publish, PublishId, Result, RoutingTag, Secret, Setup, Signal, Tag, Timestamp,
 };
 use cf_testkit::{RecordMap, SeededRandom};
 
@@ -84,6 +84,11 @@ pub(crate) struct Side {
     pub(crate) wake: Timestamp,
     pub(crate) events: Vec<ConversationEvent>,
     pub(crate) answered: Vec<PeerId>,
+    pub(crate) unsent: Vec<(ContentId, Content)>,
+    pub(crate) contacts: Vec<BundleSet>,
+    pub(crate) signals: Vec<Signal>,
+    /// How often a new session was asked for.
+    pub(crate) renewals: usize,
     pub(crate) outbox: Vec<Publish>,
     pub(crate) random: SeededRandom,
 }
@@ -108,6 +113,10 @@ impl Side {
             wake: Timestamp::NEVER,
             events: Vec::new(),
             answered: Vec::new(),
+            unsent: Vec::new(),
+            contacts: Vec::new(),
+            signals: Vec::new(),
+            renewals: 0,
             outbox: Vec::new(),
             random,
         };
@@ -162,6 +171,11 @@ impl Side {
                 Output::Expect(Tag::SingleUse(tag)) => drop(self.expected.insert(tag)),
                 Output::Expect(Tag::Standing(tag)) => drop(self.standing.insert(tag)),
                 Output::Forget(Tag::SingleUse(tag)) => assert!(self.expected.remove(&tag)),
+                Output::Forget(Tag::Standing(tag)) => assert!(self.standing.remove(&tag)),
+                Output::Unsent { id, content } => self.unsent.push((id, content)),
+                Output::Contact { bundles, .. } => self.contacts.push(bundles),
+                Output::Signal(signal) => self.signals.push(signal),
+                Output::Renew => self.renewals += 1,
                 Output::Event(event) => self.events.push(event),
                 Output::Record(change) => self.records.apply(change),
                 Output::WakeAt(at) => self.wake = at,
@@ -217,6 +231,8 @@ pub(crate) struct Pair {
     pub(crate) random: SeededRandom,
     /// Whose payloads are all lost, although a service accepts them.
     pub(crate) muted: [bool; 2],
+    /// Points whose service is gone.
+    pub(crate) gone: HashSet<DeliveryPoint>,
     /// How many payloads were lost in a row, up to the last published.
     pub(crate) lost: u64,
     wire: BTreeMap<(Timestamp, u64), (usize, Incoming)>,
@@ -293,6 +309,7 @@ impl Pair {
             faults,
             random,
             muted: [false; 2],
+            gone: HashSet::new(),
             lost: 0,
             wire: BTreeMap::new(),
             order: 0,
@@ -343,6 +360,10 @@ impl Pair {
             let publish = self.sides[from].outbox.remove(0);
             self.check(&publish);
             for point in &publish.points {
+                if self.gone.contains(point) {
+                    self.lost += 1;
+                    continue;
+                }
                 let outcome = Outcome::Accepted { cursor: None };
                 let input = Input::Outcome {
                     publish: publish.id,

@@ -10,6 +10,9 @@ use crate::storm::Storm;
 /// How many seeds a test run takes unless it is told.
 const SLICE: u64 = 30;
 
+/// A life has messages and receipts, moves of both sides and changes of how they
+/// are asked into new sessions.
+///
 /// Every content once and in order, or early while a gap is told to be open, on
 /// both sides; no state before it is true; no key and nonce twice; and all is
 /// delivered in the end, whatever is lost, repeated, overtaken and cut off, and
@@ -19,16 +22,19 @@ fn every_content_is_delivered_once_and_in_order_through_a_storm() {
     let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
     let first = number("CF_FIRST_SEED").unwrap_or(0);
     let seeds = number("CF_SEEDS").unwrap_or(SLICE);
-    let (mut deaths, mut gaps, mut bodies) = (0, 0, 0);
+    let (mut deaths, mut gaps, mut bodies, mut moves, mut renewals) = (0, 0, 0, 0, 0);
     for seed in first..first + seeds {
         let named = NamedOnPanic(seed);
         let storm = one_life(seed);
         deaths += storm.deaths;
         gaps += storm.truth.gaps;
         bodies += storm.wiretap.len();
+        moves += storm.moves;
+        renewals += storm.sides.iter().map(|side| side.renewals).sum::<usize>();
         drop(named);
     }
     println!("{seeds} seeds from {first}: {bodies} bodies, {gaps} gaps, {deaths} deaths");
+    println!("{moves} moves, asked for renewal {renewals} times");
     assert!(deaths > 0, "no process ever died");
 }
 
@@ -47,6 +53,15 @@ fn one_life(seed: u64) -> Storm {
             storm.send(from, &id, &content);
             count[from] += 1;
         }
+        for who in [0, 1] {
+            match storm.random.below(100) {
+                0..6 => storm.moves(who),
+                6..10 => storm.renews_contact(who),
+                10..30 => storm.types(who),
+                30..70 => (0..storm.random.below(10)).for_each(|_| storm.read(who)),
+                _ => {}
+            }
+        }
         let longest = match storm.random.below(100) {
             0..3 => Duration::from_secs(8 * 3600),
             3..50 => Duration::from_secs(20),
@@ -58,7 +73,7 @@ fn one_life(seed: u64) -> Storm {
     storm.run_for(Duration::from_secs(60));
     storm.subside();
     storm.run_for(Duration::from_secs(2 * 24 * 3600));
-    storm.truth.check_end();
+    storm.check_end();
     storm
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use cf_conversation::private;
 use cf_core::{
-    Content, ContentId, Error, Incoming, Input, Outcome, Publish, RoutingTag, Timestamp,
+    BundleSet, Content, ContentId, Error, Incoming, Input, Outcome, PointInfo, ProtocolId, Publish,
+    RoutingTag, Timestamp,
 };
 use cf_testkit::{Fates, Faults, SeededRandom};
 
-use crate::pair::{self, Pair, Side};
+use crate::pair::{self, Pair, Side, info};
 use crate::truth::Truth;
 use crate::wiretap::Wiretap;
 
@@ -35,6 +36,12 @@ pub(crate) struct Storm {
     pub(crate) wiretap: Wiretap,
     /// How often a process died, before its commit or after it.
     pub(crate) deaths: u64,
+    /// How often a side moved.
+    pub(crate) moves: u64,
+    /// Where each side is.
+    points: [Vec<PointInfo>; 2],
+    /// How many contacts each side has said.
+    contacts: [u64; 2],
     is_raging: bool,
     fates: Fates,
     /// What is on its way to each side.
@@ -70,6 +77,9 @@ impl Storm {
             truth: Truth::default(),
             wiretap: Wiretap::default(),
             deaths: 0,
+            moves: 0,
+            points: [vec![info("Saro's point")], vec![info("Raya's point")]],
+            contacts: [0; 2],
             is_raging: true,
             fates: Fates::new(RAGING, seed),
             lines: [Line::default(), Line::default()],
@@ -101,6 +111,64 @@ impl Storm {
             if self.input(from, input) {
                 return self.publish(from);
             }
+        }
+    }
+
+    /// Reads one of the contents that were told.
+    pub(crate) fn read(&mut self, who: usize) {
+        if let Some(content) = self.truth.reads(who, &mut self.random) {
+            let from = None;
+            while !self.input(
+                who,
+                Input::Read {
+                    from: from.clone(),
+                    content: content.clone(),
+                },
+            ) {}
+            self.publish(who);
+        }
+    }
+
+    pub(crate) fn types(&mut self, who: usize) {
+        let typing = self.random.chance(70);
+        self.input(who, Input::Typing(typing));
+        self.publish(who);
+    }
+
+    /// Says how a side is asked into a new session, newly.
+    pub(crate) fn renews_contact(&mut self, who: usize) {
+        self.contacts[who] += 1;
+        let contact = contact(self.contacts[who]);
+        while !self.input(who, Input::Contact(contact.clone())) {}
+        self.publish(who);
+    }
+
+    /// Moves a side: to a place of its own, or to one more, or to one less.
+    pub(crate) fn moves(&mut self, who: usize) {
+        self.moves += 1;
+        let fresh = info(&format!("place {}", self.moves));
+        let mut points = std::mem::take(&mut self.points[who]);
+        match self.random.below(3) {
+            0 => points = vec![fresh],
+            1 if points.len() < 3 => points.push(fresh),
+            _ if points.len() > 1 => drop(points.remove(0)),
+            _ => points = vec![fresh],
+        }
+        while !self.input(who, Input::OwnPoints(points.clone())) {}
+        self.points[who] = points;
+        self.publish(who);
+    }
+
+    /// Checks that all is known that was to be.
+    pub(crate) fn check_end(&self) {
+        self.truth.check_end();
+        for who in 0..2 {
+            let told = self.sides[1 - who].contacts.last();
+            let last = (self.contacts[who] > 0).then(|| contact(self.contacts[who]));
+            assert_eq!(told, last.as_ref(), "the last contact is known");
+            let places: Vec<_> = self.points[who].iter().map(|info| &info.point).collect();
+            let listens = &self.sides[who].listening;
+            assert!(places.iter().all(|place| listens.contains(*place)));
         }
     }
 
@@ -175,7 +243,7 @@ impl Storm {
         let dies = self.is_raging && self.random.chance(2);
         let side = &mut self.sides[who];
         let before = dies.then(|| (side.records.clone(), side.outbox.clone()));
-        let told = (side.events.len(), side.answered.len());
+        let told = (side.events.len(), side.answered.len(), side.contacts.len());
         let result = side.handle(input, self.now);
         assert!(result.is_ok(), "{} gave {result:?}", side.name);
         // Also what was sealed and never left must repeat no key and nonce.
@@ -186,6 +254,7 @@ impl Storm {
             (side.records, side.outbox) = before;
             side.events.truncate(told.0);
             side.answered.truncate(told.1);
+            side.contacts.truncate(told.2);
             self.die(who);
         } else {
             self.truth.check(&self.sides, who);
@@ -307,6 +376,11 @@ impl Storm {
             false => true,
         }
     }
+}
+
+fn contact(number: u64) -> BundleSet {
+    let id = ProtocolId::from_static("/example/init/1");
+    BundleSet::new(vec![(id, format!("number {number}").into())]).unwrap()
 }
 
 impl Line {

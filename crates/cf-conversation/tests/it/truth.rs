@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use cf_core::{Content, ContentId, ContentState, ConversationEvent, Publish};
+use cf_testkit::SeededRandom;
 
 use crate::pair::Side;
 
@@ -26,12 +27,24 @@ struct Told {
     all_below: usize,
     gap_is_open: bool,
     accepted: BTreeSet<ContentId>,
+    /// What of the other side's was read here.
+    read: BTreeSet<ContentId>,
     states: BTreeMap<ContentId, ContentState>,
 }
 
 impl Truth {
     pub(crate) fn sends(&mut self, from: usize, id: &ContentId, content: &Bytes) {
         self.sides[from].sent.push((id.clone(), content.clone()));
+    }
+
+    /// A content that was told and not read yet; it is read now.
+    pub(crate) fn reads(&mut self, who: usize, random: &mut SeededRandom) -> Option<ContentId> {
+        let told = &self.sides[who].told;
+        let place = *told
+            .iter()
+            .nth(random.below(told.len().max(1) as u64) as usize)?;
+        let id = self.sides[1 - who].sent[place].0.clone();
+        self.sides[who].read.insert(id.clone()).then_some(id)
     }
 
     /// A service accepted a payload.
@@ -70,8 +83,11 @@ impl Truth {
             assert_eq!(own.told.len(), other.sent.len(), "contents are missing");
             assert!(!own.gap_is_open, "a gap stayed open");
             for (id, _) in &own.sent {
-                let state = own.states.get(id);
-                assert_eq!(state, Some(&ContentState::Delivered), "of {id:?}");
+                let last = match other.read.contains(id) {
+                    true => ContentState::Read,
+                    false => ContentState::Delivered,
+                };
+                assert_eq!(own.states.get(id), Some(&last), "of {id:?}");
             }
         }
     }
@@ -94,14 +110,16 @@ impl Truth {
 
     fn check_state(&mut self, sides: &[Side; 2], who: usize, id: &ContentId, state: ContentState) {
         let before = self.sides[who].states.insert(id.clone(), state);
-        assert_ne!(
-            before,
-            Some(ContentState::Delivered),
-            "{id:?} then {state:?}"
-        );
+        let follows = match before {
+            Some(ContentState::Delivered) => state == ContentState::Read,
+            Some(ContentState::Read) => false,
+            _ => state != ContentState::Read,
+        };
+        assert!(follows, "{id:?} was {before:?}, then {state:?}");
         let is_true = match state {
             ContentState::Accepted => self.sides[who].accepted.contains(id),
             ContentState::Delivered => self.has(sides, 1 - who, id),
+            ContentState::Read => self.sides[1 - who].read.contains(id),
             _ => false,
         };
         assert!(is_true, "{id:?} was told {state:?} before it is true");
