@@ -11,9 +11,9 @@ use super::contact::LinkOptions;
 use super::instances::Standing;
 use crate::records::{self, CONTACTS, META, wire};
 
-/// How long the bundles may be used that peers are given: 60 days. They are
-/// made anew after half of it.
-pub const CONTACT_LIFETIME: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+/// How long the bundles may be used that peers are given: 30 days. They are
+/// made anew after half of it, and given to who is talked to.
+pub const CONTACT_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The bundles that this client gives to its peers.
 pub(super) struct OwnContact {
@@ -68,7 +68,9 @@ impl Driver {
         }
         self.awake(instance, now)?.record.contact = number;
         self.put_conversation(instance);
-        Ok(())
+        // This client may have learned a protocol since the peer's came.
+        let conversation = self.conversations[&instance].id;
+        self.upgrade(conversation, now)
     }
 
     /// The bundles for peers, made anew where they are old or say what is no

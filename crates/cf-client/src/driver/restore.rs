@@ -151,7 +151,7 @@ impl Driver {
             let for_two = component.properties().max_participants == Some(2);
             record.pair |= for_two && !record.participant.is_empty();
             if Standing::of(&record) == Standing::Superseded {
-                let until = Timestamp(record.heard_at).after(SUPERSEDED_FOR);
+                let until = Timestamp(record.superseded_at).after(SUPERSEDED_FOR);
                 self.wakes.insert((until, Wake::Superseded(instance)));
             }
             match record.asleep {

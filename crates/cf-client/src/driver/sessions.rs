@@ -4,7 +4,7 @@
 //! A conversation has one *current* session, which sends. A new one begins by an
 //! invite of an identity that is in the conversation already; nobody is asked.
 //! The session before is *superseded*: what it had not delivered goes out by the
-//! current one, and it still receives for as long as the peer uses it.
+//! current one, and it still receives for the resend lifetime.
 
 use std::time::Duration;
 
@@ -20,8 +20,7 @@ use crate::records::{self, INVITES, REQUESTS, wire};
 
 /// The most sessions that a conversation keeps; beyond, the oldest ends.
 pub const MAX_SESSIONS: usize = 8;
-/// How long a superseded session still receives after the peer was last heard
-/// in it: 14 days, the resend lifetime.
+/// How long a superseded session still receives: 14 days, the resend lifetime.
 pub const SUPERSEDED_FOR: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// How long an invite is held back that crossed an own one which goes before.
 pub const CROSSING: Duration = Duration::from_secs(10 * 60);
@@ -29,8 +28,9 @@ pub const CROSSING: Duration = Duration::from_secs(10 * 60);
 const MAY_HAVE_CROSSED: Duration = Duration::from_secs(60 * 60);
 /// How often a session that is said to be broken is renewed at most.
 pub const RENEW_EVERY: Duration = Duration::from_secs(60 * 60);
-/// How often it is stored that a superseded session was heard.
-const HEARD_EVERY: Duration = Duration::from_secs(60 * 60);
+/// A peer that still uses a session so long after it was superseded does not know
+/// of the current one.
+const USES_ANOTHER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Who sent an invite.
 pub(super) enum Sender {
@@ -209,7 +209,7 @@ impl Driver {
         }
         self.end_invites(instance);
         if let Ok(found) = self.awake(instance, now) {
-            found.record.heard_at = now.0;
+            found.record.superseded_at = now.0;
         }
         self.set_standing(instance, Standing::Superseded, now);
         self.wakes
@@ -219,15 +219,15 @@ impl Driver {
         }
     }
 
-    /// Ends a superseded session that was not heard for long.
+    /// Ends a session that was superseded long ago.
     pub(super) fn superseded_long_enough(&mut self, instance: InstanceId, now: Timestamp) {
         if self.standing(instance) != Some(Standing::Superseded) {
             return;
         }
-        let heard_at = self
+        let since = self
             .record(instance)
-            .map_or(now.0, |record| record.heard_at);
-        let until = Timestamp(heard_at).after(SUPERSEDED_FOR);
+            .map_or(now.0, |record| record.superseded_at);
+        let until = Timestamp(since).after(SUPERSEDED_FOR);
         match until <= now {
             true => self.end(instance),
             false => {
@@ -254,7 +254,8 @@ impl Driver {
         }
     }
 
-    /// Takes note that the peer was heard.
+    /// Takes note that the peer was heard. Two sides that send by different sessions
+    /// lose nothing; a new one brings them together before the old ones end.
     pub(super) fn heard(&mut self, instance: InstanceId, now: Timestamp) {
         let number = self.contact_number(now);
         let Ok(found) = self.awake(instance, now) else {
@@ -263,9 +264,10 @@ impl Driver {
         found.heard_at = now;
         let record = &mut found.record;
         match Standing::of(record) {
-            Standing::Superseded if Timestamp(record.heard_at).after(HEARD_EVERY) <= now => {
-                record.heard_at = now.0;
-                self.put_conversation(instance);
+            Standing::Superseded if Timestamp(record.superseded_at).after(USES_ANOTHER) <= now => {
+                let id = self.conversations[&instance].id;
+                let current = self.by_id.get(&id).map(|s| s.current);
+                self.work.extend(current.map(Work::Renew));
             }
             Standing::Superseded => {}
             _ if record.pair && record.contact != number => {

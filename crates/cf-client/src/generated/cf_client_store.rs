@@ -55,7 +55,7 @@ pub struct Conversation {
     /// 0 current, 1 pending, 2 superseded.
     #[prost(uint32, tag = "12")]
     pub standing: u32,
-    /// When the peer was heard last, to the hour; of a superseded one.
+    /// When the peer was heard last, before it left memory.
     #[prost(uint64, tag = "13")]
     pub heard_at: u64,
     #[prost(bool, tag = "14")]
@@ -77,6 +77,8 @@ pub struct Conversation {
     pub wake_at: u64,
     #[prost(bytes = "bytes", tag = "20")]
     pub tags: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "21")]
+    pub superseded_at: u64,
 }
 /// How somebody is asked into a session. Key: conversation.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -318,7 +318,7 @@ fn nothing_is_lost_or_doubled_over_crashes_and_faults() {
 fn one_life(seed: u64) -> u64 {
     let mut world = World::new(1000 + seed);
     // Every third client has no conversation in memory from one input to the next.
-    world.max_awake = if seed % 3 == 0 { 0 } else { 16 };
+    world.max_awake = if seed.is_multiple_of(3) { 0 } else { 16 };
     let (saro, raya) = pair(&mut world);
     world.faults = Faults {
         loss: 20,

@@ -99,6 +99,9 @@ pub struct StoredHead {
     /// the sequence number of the last that was told
     #[prost(uint64, tag = "14")]
     pub contact_of_peer: u64,
+    /// when payloads were sent again last; milliseconds since 1970
+    #[prost(uint64, tag = "15")]
+    pub resent_at: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StoredMissing {

@@ -50,6 +50,8 @@ pub(crate) struct ReliableConversation {
     pub(super) acknowledging: Acknowledging,
     /// The last acknowledgement that went alone, until its outcome is known.
     pub(super) alone: Option<PublishId>,
+    /// When payloads were sent again last.
+    pub(super) resent_at: Timestamp,
     /// When the peer is told of numbers that never come.
     pub(super) skip_due: Timestamp,
     /// When a frame without content asks the peer for an acknowledgement.
@@ -264,6 +266,7 @@ impl ReliableConversation {
                 superseded_at: self.superseded.as_ref().map(|superseded| superseded.at.0),
                 behind: self.behind,
                 contact_of_peer: self.contact_of_peer,
+                resent_at: self.resent_at.0,
             };
             self.put_own(records::HEAD, records::encode_head(head));
         }

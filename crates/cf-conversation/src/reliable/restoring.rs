@@ -71,7 +71,8 @@ impl ReliableConversation {
         restored.own_points = restore_points(&own, records::OWN_POINTS)?;
         restored.behind = head.behind;
         restored.contact_of_peer = head.contact_of_peer;
-        restored.restore_flights(&own, env.now)?;
+        restored.resent_at = Timestamp(head.resent_at);
+        restored.restore_flights(&own)?;
         restored.restore_queue(&own, env.now)?;
         restored.restore_order(&own, head.next_delivery)?;
         if let Some(contact) = own.get(records::CONTACT)? {
@@ -100,6 +101,7 @@ impl ReliableConversation {
             order: Order::new(settings.hold),
             acknowledging: Acknowledging::new(settings.acknowledge_after, false, now),
             alone: None,
+            resent_at: Timestamp::default(),
             skip_due: Timestamp::NEVER,
             probe_due: Timestamp::NEVER,
             flush_due: Timestamp::NEVER,
@@ -126,14 +128,15 @@ impl ReliableConversation {
         conversation
     }
 
-    /// All are sent again before long: what was published last may never have
-    /// left.
-    fn restore_flights(&mut self, own: &dyn Records, now: Timestamp) -> Result<()> {
-        let due = now.after(self.origin.settings.first_resend);
+    fn restore_flights(&mut self, own: &dyn Records) -> Result<()> {
+        let settings = self.origin.settings;
         for (key, value) in own.scan(&Scan::prefix(vec![records::UNACKNOWLEDGED]))? {
             let stored = records::decode_unacknowledged(value)?;
             self.pending.extend(stored.publish.content.clone());
+            let (resent, due) = settings.schedule(stored.sent_at, self.resent_at);
+            let due = due.min(stored.sent_at.after(settings.lifetime));
             let mut flight = Flight::new(&stored.publish, stored.has_content, stored.sent_at, due);
+            flight.resent = resent;
             flight.first = stored.first;
             self.flights.insert(records::number(&key)?, flight);
         }

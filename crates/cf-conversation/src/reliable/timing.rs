@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use cf_core::{Env, FailureReason, Input, Result, Timestamp};
 
+use super::ReliableSettings;
 use super::conversation::{RETRY_AFTER, ReliableConversation};
 use super::frame::Body;
 use super::records;
@@ -134,11 +135,11 @@ impl ReliableConversation {
                 continue;
             }
             flight.resent = flight.resent.saturating_add(1);
-            let doubled = 1u32.checked_shl(flight.resent).unwrap_or(u32::MAX);
-            let delay = settings.first_resend.saturating_mul(doubled);
-            let delay = delay.min(settings.longest_resend);
+            let delay = settings.resend_after(flight.resent);
             let due = env.now.after(jittered(delay, env)).min(ends_at);
             self.flights.postpone(number, due);
+            self.resent_at = env.now;
+            self.head_changed = true;
             if self.flights.needs_probe(number) {
                 self.probe_due = env.now;
             }
@@ -153,6 +154,37 @@ impl ReliableConversation {
             self.flights.postpone(number, next);
         }
         Ok(())
+    }
+}
+
+impl ReliableSettings {
+    /// How long after it was sent again so often a payload is sent again.
+    fn resend_after(&self, resent: u32) -> Duration {
+        let doubled = 1u32.checked_shl(resent).unwrap_or(u32::MAX);
+        let delay = self.first_resend.saturating_mul(doubled);
+        delay.min(self.longest_resend)
+    }
+
+    /// How often a payload was sent again, by the schedule, until payloads were
+    /// sent again last, and when it is due next. Not in the future if its time has
+    /// come, whenever this is asked: a client that is restored for each of its
+    /// timers sends again all the same.
+    pub(super) fn schedule(&self, sent_at: Timestamp, last: Timestamp) -> (u32, Timestamp) {
+        let (mut resent, mut due) = (0, sent_at.after(self.resend_after(0)));
+        while due <= last {
+            resent += 1;
+            let delay = self.resend_after(resent).max(Duration::from_millis(1));
+            due = match delay < self.longest_resend {
+                true => due.after(delay),
+                false => {
+                    let steps = last.since(due).as_millis() / delay.as_millis();
+                    let steps = u32::try_from(steps).unwrap_or(u32::MAX - 1);
+                    resent = resent.saturating_add(steps);
+                    due.after(delay.saturating_mul(steps + 1))
+                }
+            };
+        }
+        (resent, due)
     }
 }
 
