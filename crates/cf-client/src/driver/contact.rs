@@ -411,6 +411,7 @@ impl Driver {
         self.log(&kind, now);
         self.insert(instance, id, protocol, participant, name, machine);
         self.drain(instance, now);
+        self.settle_in(instance, now);
         instance
     }
 

@@ -10,6 +10,7 @@ mod expiry;
 mod invites;
 mod outbox;
 mod parked;
+mod points;
 mod restore;
 mod way;
 
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use cf_core::{
     Batch, ContentId, ContentState, Conversation, ConversationId, Cursor, DeliveryAddress,
     DeliveryPoint, Env, Inbox, InstanceId, InviteId, Locator, ParticipantId, ProtocolId,
-    PublishRequest, Random, Result, Router, Scan, Start, Store, Timestamp,
+    PublishRequest, Random, Result, Router, Scan, Signal, Start, Store, Timestamp,
 };
 
 use crate::components::{Components, Counters, Profile};
@@ -36,6 +37,7 @@ pub mod limits {
         MAX_PARKED, MAX_PARKED_BYTES, MAX_PARKED_BYTES_IN_ALL, MAX_PARKED_IN_ALL, PARKED_FOR,
         SEARCH_RATE,
     };
+    pub use super::points::ROTATE_EVERY;
     pub use super::way::SEARCH_BUDGET;
 }
 
@@ -64,6 +66,8 @@ pub struct Driver {
 
     outbox: Outbox,
     parked: Parked,
+    /// Where each conversation publishes to.
+    peer_points: HashMap<InstanceId, Vec<DeliveryPoint>>,
     wakes: BTreeSet<(Timestamp, Wake)>,
     work: VecDeque<Work>,
     try_all_parked: bool,
@@ -122,6 +126,8 @@ pub enum Effect {
     },
     /// The event log has grown up to this number.
     Tell(u64),
+    /// Tell the application, if it listens now.
+    Signal(ConversationId, Signal),
 }
 
 /// Who listens at an address, and how payloads there may be framed.
@@ -157,6 +163,7 @@ enum Wake {
     Inbox(usize),
     Outgoing(u64),
     Invite(InstanceId, cf_core::PeerId),
+    Rotation(InstanceId),
     Expiry,
 }
 
@@ -171,6 +178,8 @@ enum Work {
         DeliveryPoint,
         cf_core::Error,
     ),
+    /// A conversation whose peer's points are not those that it was told of.
+    PeerPoints(InstanceId),
     /// A member that a conversation wants to invite.
     Invite(InstanceId, cf_core::OutgoingInvite),
 }
@@ -222,6 +231,7 @@ impl Driver {
                 Wake::Inbox(index) => self.wake_inbox(index, now),
                 Wake::Outgoing(entry) => self.publish_again(entry),
                 Wake::Invite(instance, peer) => self.resend_invite(instance, peer, now),
+                Wake::Rotation(instance) => self.rotate(instance, now),
                 Wake::Expiry => self.expire(now),
             }
         }

@@ -49,6 +49,7 @@ impl Driver {
             by_id: HashMap::new(),
             outbox: Outbox::default(),
             parked: Parked::default(),
+            peer_points: HashMap::new(),
             wakes: BTreeSet::new(),
             work: VecDeque::new(),
             try_all_parked: false,
@@ -151,6 +152,10 @@ impl Driver {
                 records::read_participant(&record.participant, record.participant.is_empty())?;
             self.insert(instance, id, protocol, participant, record.name, machine);
             self.drain(instance, now);
+        }
+        let all: BTreeSet<_> = self.conversations.keys().copied().collect();
+        for instance in all {
+            self.settle_in(instance, now);
         }
         Ok(())
     }

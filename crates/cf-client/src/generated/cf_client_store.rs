@@ -36,6 +36,18 @@ pub struct Conversation {
     #[prost(uint64, tag = "5")]
     pub created_at: u64,
 }
+/// Where a conversation is reached. Key: instance.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Place {
+    #[prost(message, repeated, tag = "1")]
+    pub own: ::prost::alloc::vec::Vec<Point>,
+    /// milliseconds since 1970
+    #[prost(uint64, tag = "2")]
+    pub rotate_at: u64,
+    /// the same
+    #[prost(uint64, tag = "3")]
+    pub moved_at: u64,
+}
 /// The secret part of an offer. Key: protocol, 0, offer id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OfferSecret {
