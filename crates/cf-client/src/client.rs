@@ -1,19 +1,24 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
     Advertisement, BundleInfo, BundleSet, Content, ContentId, ContentState, ConversationId, Error,
-    ErrorKind, InviteId, ProtocolDescriptor, ProtocolId, Random, Result, Store, Timestamp,
+    ErrorKind, InviteId, Locator, ParticipantId, ProtocolDescriptor, ProtocolId, Random, Result,
+    Signal, Store, Timestamp,
 };
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::components::{Components, Counters, Profile};
 use crate::driver::{ConversationInfo, Driver, LinkOptions, confirmed_events, events_after};
 use crate::event::{Event, Request};
 use crate::shell::{Job, Parts, RandomSource, Shell};
+
+/// How many signals wait for a listener before the oldest is lost.
+pub const MAX_SIGNALS: usize = 256;
 
 /// A chat client: five components, carried by the driver on a tokio runtime.
 ///
@@ -30,6 +35,7 @@ struct Inner {
     random: RandomSource,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     told: watch::Receiver<u64>,
+    signals: broadcast::Receiver<(ConversationId, Signal)>,
     task: Mutex<Option<JoinSet<()>>>,
 }
 
@@ -58,7 +64,8 @@ impl Client {
             store: store.clone(),
             random: random.clone(),
         };
-        let shell = Shell::new(parts, inbox, tell)?;
+        let (signal, signals) = broadcast::channel(MAX_SIGNALS);
+        let shell = Shell::new(parts, inbox, tell, signal)?;
         let mut task = JoinSet::new();
         task.spawn(shell.run());
         let (jobs, task) = (Mutex::new(Some(jobs)), Mutex::new(Some(task)));
@@ -69,6 +76,7 @@ impl Client {
                 random,
                 jobs,
                 told,
+                signals,
                 task,
             }),
         })
@@ -241,6 +249,63 @@ impl Client {
     ) -> Result<ContentState> {
         let content = Content::Bytes(content.into());
         self.call(move |driver, now| driver.send(conversation, id, content, now))
+            .await
+    }
+
+    /// Tells the author of a content that the application has shown it, where the
+    /// protocol can.
+    ///
+    /// # Errors
+    /// As [`Driver::read`].
+    pub async fn read(
+        &self,
+        conversation: ConversationId,
+        from: Option<ParticipantId>,
+        content: ContentId,
+    ) -> Result<()> {
+        self.call(move |driver, now| driver.read(conversation, from, content, now))
+            .await
+    }
+
+    /// Tells the others that the user has begun to write, or has stopped, where the
+    /// protocol can. It is lost if they are not there.
+    ///
+    /// # Errors
+    /// As [`Driver::typing`].
+    pub async fn typing(&self, conversation: ConversationId, typing: bool) -> Result<()> {
+        self.call(move |driver, now| driver.typing(conversation, typing, now))
+            .await
+    }
+
+    /// What is told at once and never again, from now on: who writes. A listener that
+    /// falls behind by more than [`MAX_SIGNALS`] loses the oldest, and is told how
+    /// many.
+    pub fn signals(&self) -> broadcast::Receiver<(ConversationId, Signal)> {
+        self.inner.signals.resubscribe()
+    }
+
+    /// Moves a conversation to fresh points on these services.
+    ///
+    /// # Errors
+    /// As [`Driver::move_conversation`].
+    pub async fn move_to(
+        &self,
+        conversation: ConversationId,
+        services: Vec<Locator>,
+    ) -> Result<()> {
+        self.call(move |driver, now| driver.move_conversation(conversation, &services, now))
+            .await
+    }
+
+    /// Sets how long conversations stay at their points: [`limits::ROTATE_EVERY`] if
+    /// it was never set; `None`: for ever.
+    ///
+    /// [`limits::ROTATE_EVERY`]: crate::limits::ROTATE_EVERY
+    ///
+    /// # Errors
+    /// As [`Driver::rotate_points_every`].
+    pub async fn rotate_points_every(&self, every: Option<Duration>) -> Result<()> {
+        self.call(move |driver, _| driver.rotate_points_every(every))
             .await
     }
 

@@ -102,11 +102,6 @@ impl Components {
         peer: &[DeliveryPoint],
         random: &mut dyn Random,
     ) -> Vec<PointInfo> {
-        let framing = self
-            .framings
-            .iter()
-            .find(|framing| peer.iter().any(|point| point.framing == *framing.id()))
-            .or(self.framings.first());
         let shared = |service: &&Arc<dyn DeliveryService>| {
             peer.iter().any(|point| point.locator == *service.locator())
         };
@@ -114,11 +109,28 @@ impl Components {
         if services.is_empty() {
             services = self.services.iter().collect();
         }
-        let points = services.into_iter().zip(framing.into_iter().cycle());
+        let services: Vec<_> = services.into_iter().map(|s| s.locator().clone()).collect();
+        self.points_on(&services, peer, random)
+    }
+
+    /// Fresh points on these services, with a framing that is used at `like`, if
+    /// there is one.
+    pub(crate) fn points_on(
+        &self,
+        services: &[Locator],
+        like: &[DeliveryPoint],
+        random: &mut dyn Random,
+    ) -> Vec<PointInfo> {
+        let framing = self
+            .framings
+            .iter()
+            .find(|framing| like.iter().any(|point| point.framing == *framing.id()))
+            .or(self.framings.first());
+        let points = services.iter().zip(framing.into_iter().cycle());
         points
-            .map(|(service, framing)| {
+            .map(|(locator, framing)| {
                 self.point_info(&DeliveryPoint {
-                    locator: service.locator().clone(),
+                    locator: locator.clone(),
                     address: DeliveryAddress::random(random),
                     framing: framing.id().clone(),
                 })

@@ -25,7 +25,7 @@ mod records;
 mod service;
 mod shell;
 
-pub use client::{Client, Events};
+pub use client::{Client, Events, MAX_SIGNALS};
 pub use components::{Components, Counters, Profile};
 pub use driver::limits;
 pub use driver::{

@@ -18,6 +18,7 @@ pub(crate) mod wire;
 pub(crate) const VERSION: u64 = 1;
 
 pub(crate) const META: &[u8] = b"meta";
+pub(crate) const PLACES: &[u8] = b"places";
 pub(crate) const CONVERSATIONS: &[u8] = b"#conversations";
 pub(crate) const OFFERS: &[u8] = b"offers";
 pub(crate) const OUTBOX: &[u8] = b"#outbox";

@@ -8,8 +8,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cf_core::{Batch, Error, Locator, Outcome, Random, Result, Store, Timestamp};
-use tokio::sync::{mpsc, watch};
+use cf_core::{
+    Batch, ConversationId, Error, Locator, Outcome, Random, Result, Signal, Store, Timestamp,
+};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
@@ -23,6 +25,9 @@ pub(crate) type RandomSource = Arc<dyn Fn() -> Box<dyn Random> + Send + Sync>;
 /// An input from the application, and the answer that its commit lets go.
 pub(crate) type Job = Box<dyn FnOnce(&mut Driver, Timestamp) -> Reply + Send>;
 pub(crate) type Reply = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// What is told at once and never again.
+pub(crate) type Signals = broadcast::Sender<(ConversationId, Signal)>;
 
 /// The most commits that wait for the store before inputs have to wait.
 const MAX_WAITING: usize = 1024;
@@ -65,6 +70,7 @@ pub(crate) struct Shell {
     clock: Clock,
     jobs: mpsc::Receiver<Job>,
     told: watch::Sender<u64>,
+    signals: Signals,
     links: Links,
     waiting: VecDeque<Waiting>,
     committing: Option<JoinHandle<(Result<()>, Vec<Waiting>)>>,
@@ -102,6 +108,7 @@ impl Shell {
         parts: Parts,
         jobs: mpsc::Receiver<Job>,
         told: watch::Sender<u64>,
+        signals: Signals,
     ) -> Result<Self> {
         let mut clock = Clock::default();
         let driver = parts.driver(clock.now())?;
@@ -113,6 +120,7 @@ impl Shell {
             clock,
             jobs,
             told,
+            signals,
             links,
             waiting,
             committing,
@@ -244,6 +252,11 @@ impl Shell {
         let (locator, command) = match effect {
             Effect::Tell(seq) => {
                 self.told.send_replace(seq);
+                return;
+            }
+            Effect::Signal(conversation, signal) => {
+                // Nobody may listen.
+                let _ = self.signals.send((conversation, signal));
                 return;
             }
             Effect::Subscribe {

@@ -11,7 +11,7 @@ use cf_core::{
 use super::sleep::Awake;
 use super::{Driver, Sessions, Wake};
 use crate::event::EventKind;
-use crate::records::{self, CANDIDATES, CONVERSATIONS, META, wire};
+use crate::records::{self, CANDIDATES, CONVERSATIONS, META, PLACES, wire};
 
 /// What a session is to a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,6 +229,7 @@ impl Driver {
         }
         self.put_conversation(instance);
         self.drain(instance, now);
+        self.settle_in(instance, now);
         instance
     }
 
@@ -324,11 +325,15 @@ impl Driver {
                 .for_each(|(key, _)| self.overlay.delete(namespace.clone(), key)),
             Err(error) => self.rejected("failed.read", &error),
         }
+        if let Ok(at) = self.rotates_at(instance) {
+            self.wakes.remove(&(at, Wake::Rotation(instance)));
+        }
+        self.overlay.delete(PLACES, records::number_key(instance.0));
         self.overlay
             .delete(CONVERSATIONS, records::number_key(instance.0));
     }
 
-    fn is_for_two(&self, protocol: &ProtocolId) -> bool {
+    pub(super) fn is_for_two(&self, protocol: &ProtocolId) -> bool {
         self.components
             .conversation(protocol)
             .is_some_and(|component| component.properties().max_participants == Some(2))

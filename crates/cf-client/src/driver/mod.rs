@@ -12,6 +12,7 @@ mod instances;
 mod invites;
 mod outbox;
 mod parked;
+mod points;
 mod restore;
 mod sessions;
 mod sleep;
@@ -25,7 +26,7 @@ use bytes::Bytes;
 use cf_core::{
     Batch, ContentId, ContentState, Conversation, ConversationId, Cursor, DeliveryAddress,
     DeliveryPoint, Env, Inbox, InstanceId, InviteId, Locator, ParticipantId, ProtocolId,
-    PublishRequest, Random, Result, Router, Scan, Start, Store, Timestamp,
+    PublishRequest, Random, Result, Router, Scan, Signal, Start, Store, Timestamp,
 };
 
 use crate::components::{Components, Counters, Profile};
@@ -42,6 +43,7 @@ pub mod limits {
         MAX_PARKED, MAX_PARKED_BYTES, MAX_PARKED_BYTES_IN_ALL, MAX_PARKED_IN_ALL, PARKED_FOR,
         SEARCH_RATE,
     };
+    pub use super::points::ROTATE_EVERY;
     pub use super::sessions::{CROSSING, MAX_SESSIONS, RENEW_EVERY, SUPERSEDED_FOR};
     pub use super::sleep::{IDLE, MAX_AWAKE};
     pub use super::way::SEARCH_BUDGET;
@@ -144,6 +146,8 @@ pub enum Effect {
     },
     /// The event log has grown up to this number.
     Tell(u64),
+    /// Tell the application, if it listens now.
+    Signal(ConversationId, Signal),
 }
 
 /// Who listens at an address, and how payloads there may be framed.
@@ -180,6 +184,7 @@ enum Wake {
     Renew(ConversationId),
     Unsent,
     Rest,
+    Rotation(InstanceId),
     Expiry,
 }
 
@@ -194,6 +199,8 @@ enum Work {
         DeliveryPoint,
         cf_core::Error,
     ),
+    /// A conversation whose peer's points are not those that it was told of.
+    PeerPoints(InstanceId),
     /// A member that a conversation wants to invite.
     Invite(InstanceId, cf_core::OutgoingInvite),
     /// Content of a superseded session, for the current one.
@@ -258,6 +265,7 @@ impl Driver {
                 Wake::Renew(conversation) => self.renew_now(conversation, now),
                 Wake::Unsent => self.send_unsent(now),
                 Wake::Rest => self.rest_at_its_time(now),
+                Wake::Rotation(instance) => self.rotate(instance, now),
                 Wake::Expiry => self.expire(now),
             }
         }

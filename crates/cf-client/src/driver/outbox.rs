@@ -81,6 +81,7 @@ impl Driver {
         if self.outbox.publishing.contains_key(&(instance, id)) {
             return;
         }
+        self.note_peer_points(instance, &points);
         let mut destinations = Vec::new();
         for point in points {
             match self.encode(&point, &frame) {

@@ -155,8 +155,11 @@ impl Driver {
                 self.wakes.insert((until, Wake::Superseded(instance)));
             }
             match record.asleep {
-                true => self.take_asleep(instance, &record)?,
-                false => self.wake_up(instance, record, now)?,
+                true => self.take_asleep(instance, &record, now)?,
+                false => {
+                    self.wake_up(instance, record, now)?;
+                    self.settle_in(instance, now);
+                }
             }
         }
         Ok(())

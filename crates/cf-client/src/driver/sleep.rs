@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use cf_core::{
-    Conversation, ConversationId, Env, Error, InstanceId, ParticipantId, ProtocolId, Result,
-    RoutingTag, Tag, Timestamp,
+    Conversation, ConversationId, DeliveryPoint, Env, Error, InstanceId, ParticipantId, ProtocolId,
+    Result, RoutingTag, Tag, Timestamp,
 };
 
 use super::instances::Standing;
@@ -45,6 +45,8 @@ pub(super) struct Awake {
     /// When the peer was heard last.
     pub(super) heard_at: Timestamp,
     pub(super) record: wire::Conversation,
+    /// Where it published to last.
+    pub(super) peer_points: Vec<DeliveryPoint>,
     used_at: Timestamp,
     tags: HashSet<Tag>,
 }
@@ -77,6 +79,7 @@ impl Awake {
             namespace: records::instance_namespace(instance),
             heard_at: Timestamp(record.heard_at),
             record,
+            peer_points: Vec::new(),
             used_at: now,
             tags: HashSet::new(),
         })
@@ -249,6 +252,7 @@ impl Driver {
                 .get(&(point.locator.clone(), point.address.clone()));
             listeners.is_some_and(|l| l.instances.len() == 1)
         });
+        let rotate_at = self.rotates_at(instance)?.0;
         let Some(found) = self.conversations.get_mut(&instance) else {
             return Ok(());
         };
@@ -259,6 +263,7 @@ impl Driver {
         record.asleep = true;
         record.heard_at = record.heard_at.max(awake.heard_at.0);
         record.wake_at = found.wake.map_or(0, |at| at.0.max(now.0));
+        record.rotate_at = rotate_at;
         record.points = points.iter().map(Into::into).collect();
         if !alone {
             record.tags = write_tags(&awake.tags);
@@ -283,6 +288,7 @@ impl Driver {
         &mut self,
         instance: InstanceId,
         record: &wire::Conversation,
+        now: Timestamp,
     ) -> Result<()> {
         self.remember(instance, record)?;
         let mut found = Instance::asleep(record)?;
@@ -293,10 +299,20 @@ impl Driver {
         if let Some(at) = wake {
             self.set_wake(None, at, Wake::Conversation(instance));
         }
+        let mut all_reached = true;
         for point in &record.points {
-            self.listen(&point.to_core()?, |listeners| {
+            let point = point.to_core()?;
+            all_reached &= self.components.reaches(&point);
+            self.listen(&point, |listeners| {
                 listeners.instances.insert(instance);
             });
+        }
+        match all_reached {
+            true => {
+                let at = Timestamp(record.rotate_at);
+                self.set_wake(None, at, Wake::Rotation(instance));
+            }
+            false => self.settle_in(instance, now),
         }
         for tag in read_tags(&record.tags)? {
             self.route_tag(instance, tag);

@@ -13,8 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use cf_core::{
     Content, ContentId, ContentState, ConversationEvent, ConversationId, Delivery, DeliveryPoint,
-    Error, FailureReason, Incoming, Input, InstanceId, Locator, Output, Result, Routed, Start, Tag,
-    Timestamp,
+    Error, ErrorKind, FailureReason, Incoming, Input, InstanceId, Locator, Output, ParticipantId,
+    Result, Routed, Start, Tag, Timestamp,
 };
 
 use super::{Driver, Effect, Wake, Work};
@@ -65,6 +65,53 @@ impl Driver {
             .unwrap_or(ContentState::Queued))
     }
 
+    /// The application has shown a content that came: its author is told, where the
+    /// protocol can.
+    ///
+    /// # Errors
+    /// `Misuse` for an unknown conversation; those of the conversation.
+    pub fn read(
+        &mut self,
+        conversation: ConversationId,
+        from: Option<ParticipantId>,
+        content: ContentId,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.input_if_supported(conversation, Input::Read { from, content }, now)
+    }
+
+    /// The user has begun to write, or has stopped: the others are told, where the
+    /// protocol can. While the user writes, say so again now and then: it holds for
+    /// [`TYPING_FOR`](cf_core::TYPING_FOR).
+    ///
+    /// # Errors
+    /// `Misuse` for an unknown conversation; those of the conversation.
+    pub fn typing(
+        &mut self,
+        conversation: ConversationId,
+        typing: bool,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.input_if_supported(conversation, Input::Typing(typing), now)
+    }
+
+    fn input_if_supported(
+        &mut self,
+        conversation: ConversationId,
+        input: Input,
+        now: Timestamp,
+    ) -> Result<()> {
+        let instance = self.instance(conversation)?;
+        match self.input(instance, input, now) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                self.counters.add("unsupported.input");
+            }
+            result => result?,
+        }
+        self.settle(now);
+        Ok(())
+    }
+
     /// Gives an input to a conversation and applies what it puts out.
     pub(super) fn input(
         &mut self,
@@ -109,6 +156,11 @@ impl Driver {
             Output::Invite(invite) => self.work.push_back(Work::Invite(instance, invite)),
             Output::Answered(peer) => self.invite_answered(instance, peer, now),
             Output::Event(event) => self.told(instance, event, now),
+            Output::Signal(signal) => {
+                if let Some(found) = self.conversations.get(&instance) {
+                    self.effects.push(Effect::Signal(found.id, signal));
+                }
+            }
             Output::Record(change) => {
                 let found = self.conversations.get(&instance);
                 if let Some(awake) = found.and_then(|found| found.awake.as_deref()) {
@@ -256,6 +308,11 @@ impl Driver {
             _ => 3,
         };
         let before = self.state(conversation, id).ok().flatten();
+        if before.is_none() && state == ContentState::Read {
+            // What was never sent here can't have been read.
+            self.counters.add("unknown.receipt");
+            return false;
+        }
         if before.is_some_and(|before| rank(before) >= rank(state)) {
             return false;
         }
@@ -464,6 +521,7 @@ impl Driver {
                     let outcome = cf_core::Outcome::Refused(error);
                     self.outcome(instance, publish, point, outcome, now);
                 }
+                Work::PeerPoints(instance) => self.tell_peer_points(instance, now),
                 Work::Invite(instance, invite) => self.invite_member(instance, invite, now),
                 Work::Resend(conversation, id, content) => {
                     self.resend(conversation, id, content, now);

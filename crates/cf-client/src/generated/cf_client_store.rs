@@ -79,6 +79,9 @@ pub struct Conversation {
     pub tags: ::prost::bytes::Bytes,
     #[prost(uint64, tag = "21")]
     pub superseded_at: u64,
+    /// When it moves to other points, while it is asleep.
+    #[prost(uint64, tag = "22")]
+    pub rotate_at: u64,
 }
 /// How somebody is asked into a session. Key: conversation.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -122,6 +125,18 @@ pub struct Unsent {
     /// Of content that the store has in parts.
     #[prost(uint64, tag = "4")]
     pub len: u64,
+}
+/// Where a conversation is reached. Key: instance.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Place {
+    #[prost(message, repeated, tag = "1")]
+    pub own: ::prost::alloc::vec::Vec<Point>,
+    /// milliseconds since 1970
+    #[prost(uint64, tag = "2")]
+    pub rotate_at: u64,
+    /// the same
+    #[prost(uint64, tag = "3")]
+    pub moved_at: u64,
 }
 /// The secret part of an offer. Key: protocol, 0, offer id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -3,6 +3,7 @@
 
 mod combinators;
 mod mixed;
+mod moves;
 mod observer;
 mod probes;
 mod rules;

@@ -2,7 +2,7 @@
 //! shell runs, on stores that are crashed at every boundary and a network that
 //! loses, repeats, delays and reorders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cf_client::{Commit, Components, Driver, Effect, Event, Profile, events_after};
 use cf_core::{
     Batch, BundleSet, Content, ContentId, ConversationId, Cursor, Delivery, DeliveryAddress,
-    Locator, Outcome, Random, Result, Start, Store, Timestamp,
+    Locator, Outcome, Random, Result, Signal, Start, Store, Timestamp,
 };
 use cf_ds::MemoryService;
 use cf_store::MemoryStore;
@@ -52,6 +52,10 @@ pub(crate) struct World {
     pub(crate) crashes: u64,
     /// How many conversations a client keeps in memory.
     pub(crate) max_awake: usize,
+    /// Services that are gone for good.
+    pub(crate) gone: BTreeSet<Locator>,
+    /// What each client was told at once.
+    pub(crate) signals: Vec<(usize, Signal)>,
     /// Everything that the service ever accepted.
     pub(crate) log: BTreeMap<(Locator, DeliveryAddress), Vec<Bytes>>,
 }
@@ -65,6 +69,8 @@ impl World {
             random: SeededRandom::new(seed),
             crashes: 0,
             max_awake: cf_client::limits::MAX_AWAKE,
+            gone: BTreeSet::new(),
+            signals: Vec::new(),
             log: BTreeMap::new(),
         }
     }
@@ -203,7 +209,7 @@ impl World {
                 locator,
                 request,
             } => {
-                if self.faults.outage {
+                if self.faults.outage || self.gone.contains(&locator) {
                     let (now, at) = (self.now, &mut self.nodes[node]);
                     if let Some(driver) = &mut at.driver {
                         let away = cf_core::Error::unavailable("the service is away");
@@ -226,9 +232,8 @@ impl World {
                     at.pipeline.extend(driver.take_commit());
                 }
             }
+            Effect::Signal(_, signal) => self.signals.push((node, signal)),
             Effect::Acknowledge { .. } | Effect::Tell(_) => {}
-            #[allow(unreachable_patterns)]
-            _ => {}
         }
     }
 
@@ -360,11 +365,18 @@ impl World {
     }
 
     /// A client starts again with other components.
+    /// Crashes a client, which starts again with other components.
     pub(crate) fn recompose(&mut self, node: usize, change: impl FnOnce(&mut Components)) {
         self.kill(node);
         let mut components = (*self.nodes[node].components).clone();
         change(&mut components);
         self.nodes[node].components = Arc::new(components);
+    }
+
+    /// Where a client listens.
+    pub(crate) fn places(&mut self, node: usize) -> BTreeSet<(Locator, DeliveryAddress)> {
+        self.start(node);
+        self.nodes[node].subscriptions.keys().cloned().collect()
     }
 
     /// Crashes a client now.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cf_conversation::{Ratchet, private};
+use cf_conversation::{PRIVATE, Ratchet, Reliable, ReliableSettings, private};
 use cf_core::{
     ContentState, ConversationEvent, ConversationProtocol, ErrorKind, FailureReason, Incoming,
     Input, Publish,
@@ -245,6 +245,78 @@ fn a_state_rolled_back_repeats_no_key_and_nonce_for_other_bytes() {
     }
     assert_eq!(wiretap.len(), 201);
     assert_eq!(pair.sides[1].contents(), ["first"]);
+    // Once more; the peer's acknowledgement of what it forgot shows that it is old.
+    pair.sides[0].records = before;
+    pair.sides[0].restart(pair.now);
+    assert_eq!(pair.sides[0].renewals, 0);
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.sides[0].renewals, 1);
+    assert_eq!(count(&pair.sides[0], ContentState::Delivered), 0);
+}
+
+/// Raya is away for a month; the service keeps what it has taken.
+#[test]
+fn messages_wait_for_a_month_and_arrive_in_order_within_bounds() {
+    const MESSAGES: usize = 20_000;
+    const IN_FLIGHT: usize = 1_024;
+    let settings = ReliableSettings {
+        lifetime: 60 * 24 * HOUR,
+        longest_resend: 24 * HOUR,
+        ..ReliableSettings::default()
+    };
+    let ratchet = Arc::new(Ratchet::new());
+    let protocol: Arc<dyn ConversationProtocol> =
+        Arc::new(Reliable::with_settings(PRIVATE, ratchet, settings));
+    let mut pair = Pair::new(&protocol, Faults::NONE, 7);
+    for (from, id) in [(1, "hello"), (0, "hello")] {
+        pair.send(from, id, id);
+        pair.run_for(Duration::from_secs(10));
+    }
+    pair.sides.iter_mut().for_each(|side| side.events.clear());
+    let before = pair.payloads.len();
+    pair.muted[0] = true;
+    let sent: Vec<_> = (0..MESSAGES).map(|number| number.to_string()).collect();
+    for text in &sent {
+        pair.send(0, text, text.clone());
+    }
+    pair.run_for(30 * 24 * HOUR);
+    let mut waiting: Vec<_> = (pair.payloads.drain())
+        .map(|(tag, (id, body))| (id, tag, body))
+        .collect();
+    waiting.sort_by_key(|(id, _, _)| *id);
+    let (taken, probes) = (IN_FLIGHT, 20);
+    assert!(
+        waiting.len() - before <= taken + probes,
+        "the rest is queued"
+    );
+    pair.sides[0].restart(pair.now);
+    pair.muted[0] = false;
+    let mut most = 0;
+    for (_, tag, body) in waiting {
+        let incoming = Incoming {
+            point: point("Raya's point"),
+            cursor: None,
+            tag,
+            body,
+        };
+        pair.deliver(1, incoming);
+        most = most.max(pair.sides[1].records.0.len());
+    }
+    while pair.sides[1].contents().len() < MESSAGES {
+        assert!(
+            pair.step(pair.now.after(24 * HOUR)),
+            "nothing happens any more"
+        );
+        most = most.max(pair.sides[1].records.0.len());
+    }
+    assert_eq!(pair.sides[1].contents(), sent);
+    // Skipped keys, contents held back and a handful of others.
+    assert!(most <= 2_048 + 256 + 16, "{most} records at once");
+    pair.run_for(2 * 24 * HOUR);
+    assert_eq!(count(&pair.sides[0], ContentState::Delivered), MESSAGES);
+    assert!(!gap_is_open(&pair.sides[1]));
+    let left = pair.sides[0].records.0.len();
+    assert!(left <= 2_048 + 16, "{left} records are left");
 }
 
 /// The keys of a long chain that never came are not all kept; neither are their
