@@ -25,6 +25,8 @@ pub(crate) struct Anew {
     /// Where the wrapped conversation publishes to.
     pub(crate) points: Option<Vec<DeliveryPoint>>,
     pub(crate) hasten_from: Timestamp,
+    /// The same, because the peer is back.
+    pub(crate) back_from: Timestamp,
 }
 
 impl ReliableConversation {
@@ -43,6 +45,16 @@ impl ReliableConversation {
         if moved && now >= self.anew.hasten_from {
             self.anew.hasten_from = now.after(HASTEN_EVERY);
             self.flights.hasten(now);
+        }
+    }
+
+    /// The peer was heard: what it did not acknowledge after being away is sent again
+    /// soon, in order, unless it is acknowledged before.
+    pub(super) fn peer_is_back(&mut self, now: Timestamp) {
+        if now >= self.anew.back_from && self.flights.is_patient() {
+            self.anew.back_from = now.after(HASTEN_EVERY);
+            self.flights
+                .hasten(now.after(self.origin.settings.first_resend));
         }
     }
 

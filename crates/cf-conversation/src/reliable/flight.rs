@@ -7,6 +7,9 @@ use super::frame::{Acknowledgement, MAX_SKIPPED, MAX_UNACKNOWLEDGED, WINDOW};
 /// How often a content is sent again before a frame without content follows it.
 const FIRST_PROBE: u32 = 4;
 
+/// How often a payload was sent again before its peer is taken to be away.
+const PATIENT: u32 = 4;
+
 /// What was sent and is not acknowledged.
 pub(crate) struct Flights {
     next: u64,
@@ -105,7 +108,7 @@ impl Flights {
         let probes = behind.position(|flight| flight.has_content);
         let probes = probes.unwrap_or(self.flights.len()) as u32;
         let most = FIRST_PROBE.checked_shl(probes).unwrap_or(u32::MAX);
-        last.is_some_and(|(_, flight)| flight.resent >= most)
+        last.is_some_and(|(_, flight)| flight.resent == most)
     }
 
     pub(crate) fn closed(&self) -> &BTreeSet<u64> {
@@ -164,14 +167,29 @@ impl Flights {
         Some(before)
     }
 
-    /// Makes everything due, as if it had not been sent again yet.
-    pub(crate) fn hasten(&mut self, now: Timestamp) {
+    /// Makes everything due by then, as if it had not been sent again yet.
+    pub(crate) fn hasten(&mut self, at: Timestamp) {
         self.due.clear();
         for (number, flight) in &mut self.flights {
             flight.resent = 0;
-            flight.due = flight.due.min(now);
+            flight.due = flight.due.min(at);
             self.due.insert((flight.due, *number));
         }
+    }
+
+    /// Whether the last frame was sent again so often by the schedule, and its
+    /// probe may not have been sent.
+    pub(crate) fn may_lack_probe(&self) -> bool {
+        let content = self.flights.values().any(|flight| flight.has_content);
+        let last = self.flights.last_key_value();
+        content
+            && last.is_some_and(|(_, flight)| flight.has_content && flight.resent >= FIRST_PROBE)
+    }
+
+    /// Whether something waits for long before it is sent again.
+    pub(crate) fn is_patient(&self) -> bool {
+        let first = self.flights.first_key_value();
+        first.is_some_and(|(_, flight)| flight.resent >= PATIENT)
     }
 
     pub(crate) fn flight_mut(&mut self, number: u64) -> Option<&mut Flight> {

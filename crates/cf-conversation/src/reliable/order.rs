@@ -129,16 +129,14 @@ impl Order {
         event: Option<ConversationEvent>,
         now: Timestamp,
     ) -> Vec<Follows> {
+        if self.hurries {
+            return self.accept_hurried(number, event);
+        }
         let mut follows = Vec::new();
-        let missing = self.missing.len() as u64;
         if self.missing.remove(&number) {
-            let is_late = self.hurries && event.is_some();
-            if is_late {
-                follows.push(Follows::Tell(ConversationEvent::Gap { missing }));
-            }
             follows.extend(event.map(Follows::Tell));
             follows.push(Follows::Missing);
-            if is_late || (self.missing.is_empty() && !self.hurries) {
+            if self.missing.is_empty() {
                 follows.push(Follows::Tell(ConversationEvent::GapClosed));
             }
         } else if number == self.next {
@@ -152,11 +150,30 @@ impl Order {
             while self.held.len() > MAX_HELD {
                 self.pass(&mut follows);
             }
-            if self.hurries {
-                self.pass(&mut follows);
-                follows.push(Follows::Tell(ConversationEvent::GapClosed));
-            }
         }
+        follows
+    }
+
+    /// Takes in a number when nothing is waited for: what is missing before it may
+    /// come by another instance, so it is told within a gap of its own.
+    fn accept_hurried(&mut self, number: u64, event: Option<ConversationEvent>) -> Vec<Follows> {
+        let is_late = self.missing.remove(&number);
+        if !is_late {
+            self.missing.extend(self.next..number);
+            self.next = number + 1;
+        }
+        let mut follows = vec![Follows::Missing];
+        let Some(event) = event else {
+            return follows;
+        };
+        let missing = self.missing.range(..number).count() as u64;
+        if missing == 0 && !is_late {
+            follows.push(Follows::Tell(event));
+            return follows;
+        }
+        let around = [ConversationEvent::Gap { missing }, event];
+        follows.extend(around.map(Follows::Tell));
+        follows.push(Follows::Tell(ConversationEvent::GapClosed));
         follows
     }
 

@@ -89,6 +89,7 @@ impl ReliableConversation {
         };
         if !self.is_behind(&frame.acknowledgement) {
             self.acknowledged(&frame.acknowledgement, env);
+            self.peer_is_back(env.now);
         }
         self.peer_dropped(frame.gone);
         if let Some(number) = frame.unknown {

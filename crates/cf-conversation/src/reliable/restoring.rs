@@ -67,12 +67,16 @@ impl ReliableConversation {
             below: head.anew_below,
             points: restore_points(&own, records::PEER_POINTS)?,
             hasten_from: env.now,
+            back_from: env.now,
         };
         restored.own_points = restore_points(&own, records::OWN_POINTS)?;
         restored.behind = head.behind;
         restored.contact_of_peer = head.contact_of_peer;
         restored.resent_at = Timestamp(head.resent_at);
         restored.restore_flights(&own)?;
+        if restored.flights.may_lack_probe() {
+            restored.probe_due = env.now;
+        }
         restored.restore_queue(&own, env.now)?;
         restored.restore_order(&own, head.next_delivery)?;
         if let Some(contact) = own.get(records::CONTACT)? {

@@ -1,5 +1,6 @@
 //! Participants that move, and what was on its way to where they were.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cf_conversation::{Reliable, ReliableSettings, private};
@@ -139,10 +140,14 @@ fn both_move_at_once_and_again_while_the_other_is_away() {
     pair.muted = [false; 2];
     pair.run_for(3 * HOUR);
     for who in [0, 1] {
-        let sent: Vec<_> = (0..12)
-            .map(|round| format!("{round} from {}", 1 - who))
+        // Which frame is heard first is chance, and only the newest says where the
+        // peer is now: what was waited for too long came behind a gap.
+        let sent: BTreeSet<_> = (0..12)
+            .map(|round| format!("{round} from {}", 1 - who).into_bytes())
             .collect();
-        assert_eq!(pair.sides[who].contents(), sent);
+        let told = pair.sides[who].contents();
+        assert_eq!(told.len(), sent.len());
+        assert!(told.iter().all(|text| sent.contains(&text[..])));
         assert_eq!(delivered(&pair, who), 12);
         assert_eq!(
             goes_to(&mut pair, who),

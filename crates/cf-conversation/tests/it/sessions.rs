@@ -178,7 +178,7 @@ fn what_was_held_back_is_told_when_the_session_is_superseded() {
         })
         .collect();
     // Out of order only between a gap and its end.
-    assert_eq!(told.concat(), "(1(3)(0)4(2)");
+    assert_eq!(told.concat(), "(1(3)(0)(4)(2)");
 }
 
 #[test]
