@@ -5,10 +5,11 @@ use data_encoding::HEXLOWER;
 use serde_json::Value;
 
 use crate::crypto::Key;
+use crate::label::PRIVATE_1;
 
 use super::body::Body;
 use super::chain_key::ChainKey;
-use super::header::{Header, HeaderKey};
+use super::header::{Beginning, Header, HeaderKey};
 use super::message_key::MessageKey;
 use super::ratchet_key::RatchetKey;
 use super::root_key::RootKey;
@@ -102,7 +103,7 @@ impl Vector {
 #[test]
 fn origin_follows_the_vectors() {
     let vector = Vector::read("origin");
-    let origin = Origin::new(&Secret::new(vector.bytes("exported")));
+    let origin = Origin::new(&Secret::new(vector.bytes("exported")), &PRIVATE_1);
     assert_eq!(origin.root.0.expose()[..], vector.bytes("root"));
     assert_eq!(
         origin.initiator_header.expose()[..],
@@ -120,13 +121,13 @@ fn origin_follows_the_vectors() {
 #[test]
 fn root_and_chain_keys_follow_the_vectors() {
     let vector = Vector::read("ratchet");
-    let step = RootKey(vector.key("root")).step(&vector.key("agreed"));
+    let step = RootKey(vector.key("root"), &PRIVATE_1).step(&vector.key("agreed"), None);
     assert_eq!(step.root.0.expose()[..], vector.bytes("next_root"));
     assert_eq!(step.chain.0.expose()[..], vector.bytes("chain"));
     assert_eq!(step.next_header.expose()[..], vector.bytes("next_header"));
 
     let vector = Vector::read("chain");
-    let mut chain = ChainKey(vector.key("chain"));
+    let mut chain = ChainKey(vector.key("chain"), &PRIVATE_1);
     let mut skipping = chain.clone();
     assert_eq!(chain.advance().0.expose()[..], vector.bytes("message_key"));
     assert_eq!(chain.0.expose()[..], vector.bytes("next_chain"));
@@ -137,7 +138,7 @@ fn root_and_chain_keys_follow_the_vectors() {
 #[test]
 fn header_and_message_keys_follow_the_vectors() {
     let vector = Vector::read("header");
-    let key = HeaderKey::new(vector.key("header_key"));
+    let key = HeaderKey::new(vector.key("header_key"), &PRIVATE_1);
     for tag in vector.0["tags"].as_array().unwrap() {
         let number = tag["number"].as_u64().unwrap() as u32;
         assert_eq!(
@@ -147,7 +148,10 @@ fn header_and_message_keys_follow_the_vectors() {
     }
     let header = Header {
         ratchet_key: array(&vector.bytes("ratchet_key")),
-        previous: vector.0["previous"].as_u64().unwrap() as u32,
+        began: Beginning {
+            previous: vector.0["previous"].as_u64().unwrap() as u32,
+            mixed: false,
+        },
     };
     let tag = key.tag(vector.0["number"].as_u64().unwrap() as u32);
     let salt = array(&vector.bytes("salt"));
@@ -158,7 +162,7 @@ fn header_and_message_keys_follow_the_vectors() {
     assert!(key.open(&sealed, &key.tag(6), &salt).is_err());
 
     let vector = Vector::read("message");
-    let message = MessageKey(vector.key("message_key"));
+    let message = MessageKey(vector.key("message_key"), &PRIVATE_1);
     let (key, nonce) = message.pair(&array(&vector.bytes("salt")));
     assert_eq!(key[..], vector.bytes("key"));
     assert_eq!(nonce[..], vector.bytes("nonce"));
@@ -167,25 +171,29 @@ fn header_and_message_keys_follow_the_vectors() {
 #[test]
 fn debug_shows_no_secret() {
     let session = {
-        let origin = Origin::new(&Secret::new(vec![3; 32]));
+        let origin = Origin::new(&Secret::new(vec![3; 32]), &PRIVATE_1);
         let offer = RatchetKey::from_secret([4; 32]);
         let own = RatchetKey::from_secret([5; 32]);
         super::session::Session::initiate(&origin, offer.public(), own).unwrap()
     };
-    let expected = "Session { root: RootKey(Key(32 bytes)), own: RatchetKey, \
-         send: SendChain { chain: ChainKey(Key(32 bytes)), header: HeaderKey, number: 0, \
-         previous: 0, first_publish: 0, known: 0 }, receive: None, \
+    let expected = "Session { root: RootKey(Key(32 bytes), /cf/conversation/private/1), \
+         own: RatchetKey, send: SendChain { \
+         chain: ChainKey(Key(32 bytes), /cf/conversation/private/1), header: HeaderKey, \
+         number: 0, began: Beginning { previous: 0, mixed: false }, first_publish: 0, known: 0 }, receive: None, \
          next_send: Key(32 bytes), next_receive: HeaderKey }";
     assert_eq!(format!("{session:?}"), expected);
-    let key = MessageKey(Key::new([6; 32]));
-    assert_eq!(format!("{key:?}"), "MessageKey(Key(32 bytes))");
+    let key = MessageKey(Key::new([6; 32]), &PRIVATE_1);
+    assert_eq!(
+        format!("{key:?}"),
+        "MessageKey(Key(32 bytes), /cf/conversation/private/1)"
+    );
 }
 
 /// The keys of a state, and all that follow from them, open nothing that came
 /// before: neither at the sender nor at the receiver.
 #[test]
 fn forward_secrecy_no_key_of_a_state_opens_an_earlier_frame() {
-    let origin = Origin::new(&Secret::new(vec![3; 32]));
+    let origin = Origin::new(&Secret::new(vec![3; 32]), &PRIVATE_1);
     let offer = RatchetKey::from_secret([4; 32]);
     let own = RatchetKey::from_secret([5; 32]);
     let other = RatchetKey::from_secret([6; 32]);
@@ -209,7 +217,7 @@ fn forward_secrecy_no_key_of_a_state_opens_an_earlier_frame() {
         assert!(opens(&raya, &frame), "it is the next");
         let body = Body::split(&frame.body).unwrap();
         let chain = NumberedChain::Current;
-        let opened = raya.open(chain, number.into(), &frame.tag, &body, b"context");
+        let opened = raya.open(chain, number.into(), &frame.tag, &body, b"context", None);
         let Ok((_, Step::Current { receive, .. })) = opened else {
             panic!("a frame of the same chain");
         };
