@@ -79,3 +79,6 @@ impl RatchetConversation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
