@@ -1,4 +1,5 @@
 mod healing;
+mod skipping;
 
 use std::collections::VecDeque;
 
@@ -21,10 +22,9 @@ use super::head;
 use super::header::{HeaderKey, MAX_CHAIN};
 use super::healing::{Healing, HealingSettings};
 use super::plaintext::{self, Plaintext};
-use super::points::RESEND_LIFETIME;
-use super::session::{Passed, Session, Step};
+use super::session::{Session, Step};
 use super::setup::{self, Settled};
-use super::skipped::{self, Skipped, SkippedKey};
+use super::skipped::{self, Skipped};
 use super::window::{MAX_AHEAD, NumberedChain, Routes, SEEN_UNCONFIRMED, Slot, Window};
 use healing::restore_healing;
 
@@ -397,55 +397,6 @@ impl RatchetConversation {
         }
         self.put_head();
         Ok(())
-    }
-
-    /// Keeps the keys that were passed over; `tags` are those of all of the
-    /// numbers, also of those whose keys were not kept.
-    fn keep(
-        &mut self,
-        passed: Passed,
-        tags: &[RoutingTag],
-        now: Timestamp,
-        changes: &mut Vec<RecordChange>,
-        routes: &mut Routes,
-    ) {
-        let (dropped, kept) = tags.split_at(tags.len().min(passed.dropped as usize));
-        for tag in dropped {
-            self.window.remove(*tag, routes);
-        }
-        if passed.dropped > 0 {
-            let missing = u64::from(passed.dropped);
-            self.tell(ConversationEvent::Gap { missing });
-        }
-        for (tag, key) in kept.iter().zip(passed.keys) {
-            let expires_at = now.after(RESEND_LIFETIME);
-            let place = self.skipped.keep(
-                SkippedKey {
-                    tag: *tag,
-                    key,
-                    expires_at,
-                },
-                changes,
-            );
-            self.window.skip(*tag, place);
-        }
-    }
-
-    /// Drops skipped keys that are too many or too old.
-    fn drop_skipped(
-        &mut self,
-        now: Timestamp,
-        changes: &mut Vec<RecordChange>,
-        routes: &mut Routes,
-    ) {
-        let mut missing = 0;
-        while let Some(key) = self.skipped.drop_oldest(now, changes) {
-            self.window.remove(key.tag, routes);
-            missing += 1;
-        }
-        if missing > 0 {
-            self.tell(ConversationEvent::Gap { missing });
-        }
     }
 
     /// Learns what an authenticated frame shows, beside its content. Only the
