@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cf_conversation::{PRIVATE, Ratchet, Reliable, ReliableSettings, private};
+use cf_conversation::{PRIVATE, Ratchet, Reliable, ReliableSettings};
 use cf_core::{
     ContentState, ConversationEvent, ConversationProtocol, ErrorKind, FailureReason, Incoming,
     Input, Publish,
