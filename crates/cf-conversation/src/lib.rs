@@ -3,10 +3,12 @@
 //! | protocol | what it is |
 //! |---|---|
 //! | [`private()`] | `/cf/conversation/private/1`: two participants, confidential, reliable |
+//! | [`private_2()`] | `/cf/conversation/private/2`: private/1 that heals against a quantum attacker too |
 //! | [`Ratchet`] | the double ratchet within it, bare: confidential, not reliable |
 //! | [`Reliable`] | a wrapper that adds sequence, acknowledgement and resending to any |
 //!
-//! The specification is `docs/spec/conversation-private-1.md`. The two layers
+//! The specifications are `docs/spec/conversation-private-1.md` and
+//! `docs/spec/conversation-private-2.md`. The two layers
 //! meet only in the contracts of [`cf_core`]:
 //!
 //! ```text
@@ -28,11 +30,14 @@ use std::sync::Arc;
 use cf_core::{ConversationProtocol, ProtocolId};
 
 pub use error::Error;
-pub use ratchet::Ratchet;
+pub use ratchet::{HealingSettings, Ratchet};
 pub use reliable::{Reliable, ReliableSettings};
 
 /// The id of the conversations that [`private()`] makes.
 pub const PRIVATE: ProtocolId = ProtocolId::from_static("/cf/conversation/private/1");
+
+/// The id of the conversations that [`private_2()`] makes.
+pub const PRIVATE_2: ProtocolId = ProtocolId::from_static("/cf/conversation/private/2");
 
 /// Makes `/cf/conversation/private/1`: reliability around the double ratchet.
 ///
@@ -43,4 +48,15 @@ pub const PRIVATE: ProtocolId = ProtocolId::from_static("/cf/conversation/privat
 /// ```
 pub fn private() -> Arc<dyn ConversationProtocol> {
     Arc::new(Reliable::new(PRIVATE, Arc::new(Ratchet::new())))
+}
+
+/// Makes `/cf/conversation/private/2`: private/1 with post-quantum healing.
+///
+/// ```
+/// use cf_core::ConversationProtocol;
+/// let private = cf_conversation::private_2();
+/// assert!(private.properties().reliable && private.properties().post_quantum_healing);
+/// ```
+pub fn private_2() -> Arc<dyn ConversationProtocol> {
+    Arc::new(Reliable::new(PRIVATE_2, Arc::new(Ratchet::healing())))
 }

@@ -28,7 +28,7 @@ pub fn builder(display_name: &str) -> Builder {
 /// | framing | `/cf/framing/tagged/1` |
 /// | discovery | `/cf/discovery/short-link/1` where a service retains, and `/cf/discovery/link/1` |
 /// | initialization | `/cf/init/inbox/1` |
-/// | conversation | `/cf/conversation/private/1` |
+/// | conversation | `/cf/conversation/private/2`, and `/cf/conversation/private/1` with who lacks it |
 /// | delivery service | none: name at least one |
 ///
 /// Without an identity and a store the client lives as long as its process.
@@ -108,6 +108,7 @@ impl Builder {
                 .push(Arc::new(cf_init::InboxProtocol::default()));
         }
         if components.conversations.is_empty() {
+            components.conversations.push(cf_conversation::private_2());
             components.conversations.push(cf_conversation::private());
         }
         let identity = match identity {

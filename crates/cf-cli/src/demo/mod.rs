@@ -42,6 +42,7 @@ impl Person {
             .identity(self.identity.clone())
             .store(Arc::new(self.store.clone()))
             .service(self.service.clone())
+            .conversation(cf::conversation::private_2())
             .conversation(cf::conversation::private());
         if with_postcards {
             builder = builder.conversation(Arc::new(Postcards));

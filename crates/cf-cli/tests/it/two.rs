@@ -26,7 +26,7 @@ fn they_meet_talk_and_read_on_where_they_stopped() {
     assert_eq!(request["name"], "Saro");
     assert_eq!(
         request["conversation_protocol"],
-        "/cf/conversation/private/1"
+        "/cf/conversation/private/2"
     );
     town.json(
         "raya",

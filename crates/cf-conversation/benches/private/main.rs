@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cf_conversation::{Ratchet, private};
+use cf_conversation::{HealingSettings, PRIVATE_2, Ratchet, Reliable, private, private_2};
 use cf_core::{ConversationProtocol, Random};
 use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main};
 
@@ -109,11 +109,23 @@ fn run<R: Rival>(group: &mut Group<'_>, what: &str, name: &str, text: &[u8], mut
     });
 }
 
-fn protocols() -> [(&'static str, Arc<dyn ConversationProtocol>); 2] {
+fn protocols() -> [(&'static str, Arc<dyn ConversationProtocol>); 3] {
     [
         ("private", private()),
+        // Its exchanges are in it, one for every 1,000 frames.
+        ("private 2", private_2()),
         ("ratchet", Arc::new(Ratchet::new())),
     ]
+}
+
+/// private/2 that begins the next exchange as soon as the last has ended: an
+/// exchange takes a turn of each side.
+fn exchanging() -> Arc<dyn ConversationProtocol> {
+    let ratchet = Ratchet::with_healing(HealingSettings {
+        interval: Duration::ZERO,
+        frames: 0,
+    });
+    Arc::new(Reliable::new(PRIVATE_2, Arc::new(ratchet)))
 }
 
 /// The padded length that private's plaintext has around a text.
@@ -133,6 +145,10 @@ fn messages(criterion: &mut Criterion) {
             run(&mut group, what, "floor", &text, Floor::new(padded(&text)));
             for (name, protocol) in protocols() {
                 run(&mut group, what, name, &text, Ours::settled(&protocol));
+            }
+            if what == "ping-pong" {
+                let rival = Ours::settled(&exchanging());
+                run(&mut group, what, "private 2, exchanging", &text, rival);
             }
             run(&mut group, what, "vodozemac", &text, Olm::settled());
             group.finish();

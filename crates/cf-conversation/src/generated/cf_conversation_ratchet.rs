@@ -21,8 +21,33 @@ pub struct Plaintext {
     /// the sender's, at most 8
     #[prost(message, repeated, tag = "3")]
     pub points: ::prost::alloc::vec::Vec<Point>,
+    /// private/2
+    #[prost(message, optional, tag = "8")]
+    pub healing: ::core::option::Option<Healing>,
     #[prost(bytes = "bytes", optional, tag = "16")]
     pub content: ::core::option::Option<::prost::bytes::Bytes>,
+}
+/// What a side says of the exchange for an epoch, until it hears what follows.
+/// docs/spec/conversation-private-2.md
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Healing {
+    /// from 1
+    #[prost(uint64, tag = "1")]
+    pub epoch: u64,
+    #[prost(oneof = "healing::Said", tags = "2, 3")]
+    pub said: ::core::option::Option<healing::Said>,
+}
+/// Nested message and enum types in `Healing`.
+pub mod healing {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Said {
+        /// the initiator's: ML-KEM-768, 1,184 bytes
+        #[prost(bytes, tag = "2")]
+        Key(::prost::bytes::Bytes),
+        /// the responder's: 1,088 bytes
+        #[prost(bytes, tag = "3")]
+        Ciphertext(::prost::bytes::Bytes),
+    }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Point {
@@ -90,6 +115,34 @@ pub struct StoredRetiring {
     /// milliseconds since 1970
     #[prost(uint64, optional, tag = "2")]
     pub until: ::core::option::Option<u64>,
+}
+/// Stored, of private/2: the exchange, and since when the next is counted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoredHealing {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    /// how many frames the peer's ended chains had
+    #[prost(uint64, tag = "3")]
+    pub ended_chains: u64,
+    /// milliseconds since 1970
+    #[prost(uint64, tag = "4")]
+    pub last_at: u64,
+    #[prost(uint64, tag = "5")]
+    pub last_frames: u64,
+    /// the initiator's, until the answer came
+    #[prost(bytes = "bytes", tag = "6")]
+    pub seed: ::prost::bytes::Bytes,
+    /// until it is mixed
+    #[prost(bytes = "bytes", tag = "7")]
+    pub shared: ::prost::bytes::Bytes,
+    /// the responder's: SHA-256
+    #[prost(bytes = "bytes", tag = "8")]
+    pub answered_key: ::prost::bytes::Bytes,
+    /// the responder's
+    #[prost(bytes = "bytes", tag = "9")]
+    pub ciphertext: ::prost::bytes::Bytes,
 }
 /// Stored: the key of a frame that did not come yet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

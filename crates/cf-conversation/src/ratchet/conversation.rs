@@ -1,3 +1,6 @@
+mod healing;
+mod skipping;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -11,18 +14,19 @@ use prost::Message;
 
 use crate::Error;
 use crate::crypto::Extracted;
-use crate::label;
+use crate::label::Labels;
 
 use super::body::Body;
 use super::ending::Misses;
 use super::head;
-use super::header::HeaderKey;
+use super::header::{HeaderKey, MAX_CHAIN};
+use super::healing::{Healing, HealingSettings};
 use super::plaintext::{self, Plaintext};
-use super::points::RESEND_LIFETIME;
-use super::session::{Passed, Session, Step};
+use super::session::{Session, Step};
 use super::setup::{self, Settled};
-use super::skipped::{self, Skipped, SkippedKey};
+use super::skipped::{self, Skipped};
 use super::window::{MAX_AHEAD, NumberedChain, Routes, SEEN_UNCONFIRMED, Slot, Window};
+use healing::restore_healing;
 
 /// The key of the record with the tags that were seen in earlier chains.
 const SEEN_KEY: &[u8] = b"o";
@@ -40,6 +44,8 @@ const KNOWN_STORED_EVERY: u32 = 1_024;
 pub(crate) struct RatchetConversation {
     pub(super) settled: Settled,
     session: Session,
+    /// Of private/2.
+    healing: Option<Healing>,
     pub(super) window: Window,
     pub(super) skipped: Skipped,
     /// What the additional data of every body ends with.
@@ -99,33 +105,44 @@ impl Conversation for RatchetConversation {
     fn export(&self, label: &str) -> Result<Secret> {
         let extracted = Extracted::new(&[], self.settled.exporter.expose());
         let mut secret = vec![0; 32];
-        extracted.expand(&[label::EXPORT, &[0], label.as_bytes()], &mut secret);
+        extracted.expand(
+            &[self.session.root.1.export, &[0], label.as_bytes()],
+            &mut secret,
+        );
         Ok(Secret::new(secret))
     }
 }
 
 impl RatchetConversation {
-    pub(crate) fn new(settled: Settled, session: Session) -> Self {
-        let mut conversation = Self::assemble(settled, session, 0);
+    pub(crate) fn new(settled: Settled, session: Session, healing: Option<Healing>) -> Self {
+        let mut conversation = Self::assemble(settled, session, healing, 0);
         conversation.announce(Routes::default());
         conversation.put(setup::KEY, conversation.settled.encode());
         conversation.put_head();
+        conversation.put_healing();
         conversation
     }
 
-    pub(crate) fn restore(env: &mut Env<'_>) -> Result<Self> {
+    pub(crate) fn restore(
+        labels: &'static Labels,
+        healing: Option<HealingSettings>,
+        env: &mut Env<'_>,
+    ) -> Result<Self> {
         let missing = || Error::Records("a record is missing");
         let settled = env.records.get(setup::KEY)?.ok_or_else(missing)?;
         let head = env.records.get(head::KEY)?.ok_or_else(missing)?;
-        let (session, next_publish) = head::decode(&head)?;
-        let mut conversation = Self::assemble(Settled::decode(settled)?, session, next_publish);
+        let (session, next_publish) = head::decode(&head, labels)?;
+        let settled = Settled::decode(settled)?;
+        let healing = healing.map(|settings| restore_healing(settings, &settled, env));
+        let healing = healing.transpose()?;
+        let mut conversation = Self::assemble(settled, session, healing, next_publish);
         if conversation.settled.ends_at() <= env.now {
             conversation.ended = true;
             return Ok(conversation);
         }
         let mut routes = Routes::default();
         for (key, value) in env.records.scan(&Scan::prefix(vec![skipped::PREFIX]))? {
-            let (place, tag) = conversation.skipped.restore(&key, value)?;
+            let (place, tag) = conversation.skipped.restore(&key, value, labels)?;
             let slot = Slot::Skipped(place);
             conversation.window.restore(tag, slot, &mut routes);
         }
@@ -145,7 +162,12 @@ impl RatchetConversation {
         Ok(conversation)
     }
 
-    fn assemble(settled: Settled, session: Session, next_publish: u64) -> Self {
+    fn assemble(
+        settled: Settled,
+        session: Session,
+        healing: Option<Healing>,
+        next_publish: u64,
+    ) -> Self {
         let mut window = Window::default();
         if let Some(receive) = &session.receive {
             window.start_current(receive.next);
@@ -157,6 +179,7 @@ impl RatchetConversation {
             misses: Misses::default(),
             ended: false,
             session,
+            healing,
             window,
             skipped: Skipped::default(),
             next_publish,
@@ -203,14 +226,17 @@ impl RatchetConversation {
             return Err(Error::TooLong { len, max }.into());
         }
         // What nobody waits for leaves room for what somebody does.
-        let most = if id.is_some() {
+        let ahead = if id.is_some() {
             MAX_AHEAD
         } else {
             MAX_AHEAD / 2
         };
-        if self.session.send.unconfirmed() >= most {
+        let send = &self.session.send;
+        if send.unconfirmed() >= ahead || send.number >= MAX_CHAIN - 1 {
             return Err(Error::Unavailable("the peer must show what it received first").into());
         }
+        self.say_healing(&mut text, most, env);
+        let len = text.encoded_len();
         let salt = env.draw();
         let standing = self.settled.standing_tag;
         let frame = self
@@ -259,12 +285,17 @@ impl RatchetConversation {
                 (body.open(&key.key, tag, &self.context)?, None)
             }
             Slot::Ahead(chain, number) => {
-                let (text, step) = (self.session).open(chain, number, tag, &body, &self.context)?;
+                let shared = self.answered();
+                let (text, step) =
+                    (self.session).open(chain, number, tag, &body, &self.context, shared)?;
                 (text, Some(step))
             }
         };
         let text = Plaintext::decode(text)?;
         let newest = step.is_some();
+        let mixed = matches!(&step, Some(Step::Next(step)) if step.began.mixed);
+        // The last that may be refused.
+        self.hear_healing(&text, mixed, env)?;
         match (slot, step) {
             (Slot::Skipped(place), _) => self.commit_skipped(place, *tag),
             (_, Some(step)) => self.commit(step, env)?,
@@ -335,10 +366,12 @@ impl RatchetConversation {
             }
             Step::Next(step) => {
                 let old = self.session.header_key(NumberedChain::Current).cloned();
-                self.session
-                    .commit_next(&step, env.random, self.next_publish)?;
+                let len = step.began.previous;
+                let shared = self.turn_healing(len, env.now);
+                let (random, publish) = (&mut *env.random, self.next_publish);
+                (self.session).commit_next(&step, random, publish, shared.as_ref())?;
                 self.known_stored = 0;
-                let (len, dropped) = (step.before_len, step.before.dropped);
+                let dropped = step.before.dropped;
                 let tags = self.window.turn(len, dropped, old.as_ref(), &mut routes);
                 self.keep(step.before, &tags, env.now, &mut changes, &mut routes);
                 (
@@ -364,55 +397,6 @@ impl RatchetConversation {
         }
         self.put_head();
         Ok(())
-    }
-
-    /// Keeps the keys that were passed over; `tags` are those of all of the
-    /// numbers, also of those whose keys were not kept.
-    fn keep(
-        &mut self,
-        passed: Passed,
-        tags: &[RoutingTag],
-        now: Timestamp,
-        changes: &mut Vec<RecordChange>,
-        routes: &mut Routes,
-    ) {
-        let (dropped, kept) = tags.split_at(tags.len().min(passed.dropped as usize));
-        for tag in dropped {
-            self.window.remove(*tag, routes);
-        }
-        if passed.dropped > 0 {
-            let missing = u64::from(passed.dropped);
-            self.tell(ConversationEvent::Gap { missing });
-        }
-        for (tag, key) in kept.iter().zip(passed.keys) {
-            let expires_at = now.after(RESEND_LIFETIME);
-            let place = self.skipped.keep(
-                SkippedKey {
-                    tag: *tag,
-                    key,
-                    expires_at,
-                },
-                changes,
-            );
-            self.window.skip(*tag, place);
-        }
-    }
-
-    /// Drops skipped keys that are too many or too old.
-    fn drop_skipped(
-        &mut self,
-        now: Timestamp,
-        changes: &mut Vec<RecordChange>,
-        routes: &mut Routes,
-    ) {
-        let mut missing = 0;
-        while let Some(key) = self.skipped.drop_oldest(now, changes) {
-            self.window.remove(key.tag, routes);
-            missing += 1;
-        }
-        if missing > 0 {
-            self.tell(ConversationEvent::Gap { missing });
-        }
     }
 
     /// Learns what an authenticated frame shows, beside its content. Only the

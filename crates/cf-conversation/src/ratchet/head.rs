@@ -4,7 +4,7 @@
 //! ```text
 //! version (1) ‖ next publish (8) ‖ root key (32) ‖ ratchet key, secret and public (64)
 //! ‖ next sending header key (32) ‖ next receiving header key (32)
-//! ‖ sending: chain key (32), header key (32), number (4), previous (4), first publish (8), known (4)
+//! ‖ sending: chain key (32), header key (32), number (4), how it began (4), first publish (8), known (4)
 //! ‖ receiving, if there is a chain: chain key (32), header key (32), next (4)
 //! ```
 
@@ -12,9 +12,10 @@ use bytes::Bytes;
 
 use crate::Error;
 use crate::crypto::Key;
+use crate::label::Labels;
 
 use super::chain_key::ChainKey;
-use super::header::HeaderKey;
+use super::header::{Beginning, HeaderKey};
 use super::ratchet_key::RatchetKey;
 use super::root_key::RootKey;
 use super::session::{ReceiveChain, SendChain, Session};
@@ -38,7 +39,7 @@ pub(crate) fn encode(session: &Session, next_publish: u64) -> Bytes {
     head.extend_from_slice(send.chain.0.expose());
     head.extend_from_slice(send.header.key().expose());
     head.extend_from_slice(&send.number.to_be_bytes());
-    head.extend_from_slice(&send.previous.to_be_bytes());
+    head.extend_from_slice(&send.began.to_bytes());
     head.extend_from_slice(&send.first_publish.to_be_bytes());
     head.extend_from_slice(&send.known.to_be_bytes());
     if let Some(receive) = &session.receive {
@@ -50,30 +51,33 @@ pub(crate) fn encode(session: &Session, next_publish: u64) -> Bytes {
 }
 
 /// Gives the session and the next publish.
-pub(crate) fn decode(head: &[u8]) -> Result<(Session, u64), cf_core::Error> {
+pub(crate) fn decode(
+    head: &[u8],
+    labels: &'static Labels,
+) -> Result<(Session, u64), cf_core::Error> {
     let mut rest = Rest(head);
     let [version] = rest.take()?;
     if version > VERSION {
         return Err(Error::Unsupported("a conversation of a newer version").into());
     }
     let next_publish = u64::from_be_bytes(rest.take()?);
-    let root = RootKey(Key::new(rest.take()?));
+    let root = RootKey(Key::new(rest.take()?), labels);
     let own = RatchetKey::from_parts(rest.take()?, rest.take()?);
     let next_send = Key::new(rest.take()?);
-    let next_receive = HeaderKey::new(Key::new(rest.take()?));
+    let next_receive = HeaderKey::new(Key::new(rest.take()?), labels);
     let send = SendChain {
-        chain: ChainKey(Key::new(rest.take()?)),
-        header: HeaderKey::new(Key::new(rest.take()?)),
+        chain: ChainKey(Key::new(rest.take()?), labels),
+        header: HeaderKey::new(Key::new(rest.take()?), labels),
         number: u32::from_be_bytes(rest.take()?),
-        previous: u32::from_be_bytes(rest.take()?),
+        began: Beginning::from_bytes(rest.take()?),
         first_publish: u64::from_be_bytes(rest.take()?),
         known: u32::from_be_bytes(rest.take()?),
     };
     let receive = match rest.0.is_empty() {
         true => None,
         false => Some(ReceiveChain {
-            chain: ChainKey(Key::new(rest.take()?)),
-            header: HeaderKey::new(Key::new(rest.take()?)),
+            chain: ChainKey(Key::new(rest.take()?), labels),
+            header: HeaderKey::new(Key::new(rest.take()?), labels),
             next: u32::from_be_bytes(rest.take()?),
         }),
     };

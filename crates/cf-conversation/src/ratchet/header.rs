@@ -4,17 +4,48 @@ use cf_core::RoutingTag;
 
 use crate::Error;
 use crate::crypto::{self, Authenticator, Extracted, Key, SEAL_LEN};
-use crate::label;
+use crate::label::Labels;
 
 /// What a frame says of its chain: the same for the whole chain.
 ///
 /// ```text
-/// ratchet key (32) ‖ length of the sender's previous chain (4, big-endian)
+/// ratchet key (32) ‖ how the chain began (4)
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) ratchet_key: [u8; 32],
+    pub(crate) began: Beginning,
+}
+
+/// How a chain began.
+///
+/// ```text
+/// 4 bytes, big-endian: top bit, whether its step mixed ‖ length of the chain before
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beginning {
+    /// How many frames the sender's chain before had, below [`MAX_CHAIN`].
     pub(crate) previous: u32,
+    /// Whether its step mixed a secret of ML-KEM: never in private/1.
+    pub(crate) mixed: bool,
+}
+
+/// One more than the longest that a chain may become.
+pub(crate) const MAX_CHAIN: u32 = 1 << 31;
+
+impl Beginning {
+    pub(crate) fn to_bytes(self) -> [u8; 4] {
+        let mixed = if self.mixed { MAX_CHAIN } else { 0 };
+        (self.previous | mixed).to_be_bytes()
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 4]) -> Self {
+        let number = u32::from_be_bytes(bytes);
+        Self {
+            previous: number & !MAX_CHAIN,
+            mixed: number & MAX_CHAIN != 0,
+        }
+    }
 }
 
 /// The length of an encrypted header, in bytes.
@@ -29,10 +60,10 @@ pub(crate) struct HeaderKey {
 }
 
 impl HeaderKey {
-    pub(crate) fn new(key: Key) -> Self {
+    pub(crate) fn new(key: Key, labels: &Labels) -> Self {
         let extracted = Extracted::new(&[], key.expose());
-        let tag = Authenticator::new(extracted.key(label::TAG).expose());
-        let seal = extracted.key(label::HEADER);
+        let tag = Authenticator::new(extracted.key(labels.tag).expose());
+        let seal = extracted.key(labels.header);
         Self { key, tag, seal }
     }
 
@@ -58,7 +89,7 @@ impl HeaderKey {
     ) {
         let from = buffer.len();
         buffer.extend_from_slice(&header.ratchet_key);
-        buffer.extend_from_slice(&header.previous.to_be_bytes());
+        buffer.extend_from_slice(&header.began.to_bytes());
         crypto::seal(
             self.seal.expose(),
             &nonce(salt),
@@ -82,10 +113,10 @@ impl HeaderKey {
             &mut buffer,
         )?;
         let malformed = || Error::Malformed("a header takes 36 bytes");
-        let (key, previous) = buffer.split_at_checked(32).ok_or_else(malformed)?;
+        let (key, began) = buffer.split_at_checked(32).ok_or_else(malformed)?;
         Ok(Header {
             ratchet_key: key.try_into().map_err(|_| malformed())?,
-            previous: u32::from_be_bytes(previous.try_into().map_err(|_| malformed())?),
+            began: Beginning::from_bytes(began.try_into().map_err(|_| malformed())?),
         })
     }
 }

@@ -2,7 +2,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::crypto::{self, Extracted, Key};
-use crate::label;
+use crate::label::Labels;
 
 /// The secret of one frame.
 ///
@@ -10,7 +10,7 @@ use crate::label;
 /// the random salt of the payload, so that also a state restored from older
 /// records repeats no pair.
 #[derive(Clone, Debug)]
-pub(crate) struct MessageKey(pub(crate) Key);
+pub(crate) struct MessageKey(pub(crate) Key, pub(crate) &'static Labels);
 
 impl MessageKey {
     /// Seals `buffer[from..]` in place.
@@ -41,7 +41,7 @@ impl MessageKey {
     /// HKDF(salt; this; `message`): key and nonce.
     pub(crate) fn pair(&self, salt: &[u8; 16]) -> (Zeroizing<[u8; 32]>, [u8; 12]) {
         let mut bytes = Zeroizing::new([0; 44]);
-        Extracted::new(salt, self.0.expose()).expand(&[label::MESSAGE], &mut bytes[..]);
+        Extracted::new(salt, self.0.expose()).expand(&[self.1.message], &mut bytes[..]);
         let mut key = Zeroizing::new([0; 32]);
         key.copy_from_slice(&bytes[..32]);
         let mut nonce = [0; 12];

@@ -4,8 +4,11 @@ mod body;
 mod chain_key;
 mod conversation;
 mod ending;
+mod exchange;
 mod head;
 mod header;
+mod healing;
+mod kem_key;
 mod message_key;
 mod plaintext;
 mod points;
@@ -19,19 +22,23 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+pub use healing::HealingSettings;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use cf_core::{
     ConversationId, ConversationProtocol, Created, Env, Identity, MadeOffer, Offer, OfferId,
-    OfferRequest, Properties, ProtocolId, Result, Secret, Setup,
+    OfferRequest, Properties, ProtocolId, Result, Secret, Setup, Timestamp,
 };
 use prost::Message;
 
 use crate::Error;
+use crate::label::{self, Labels};
 use crate::wire::ratchet::RatchetKey as WireKey;
 
 use conversation::RatchetConversation;
+use healing::Healing;
 use ratchet_key::RatchetKey;
 use session::{Origin, Session};
 use setup::Settled;
@@ -39,16 +46,52 @@ use setup::Settled;
 /// The id of bare conversations.
 const RATCHET: ProtocolId = ProtocolId::from_static("/cf/conversation/ratchet/1");
 
+/// The id of bare conversations that heal.
+const HEALING: ProtocolId = ProtocolId::from_static("/cf/conversation/ratchet/2");
+
 /// Makes conversations of two participants under Signal's Double Ratchet with
 /// header encryption. Bare, nothing is resent and nothing is put in order.
 pub struct Ratchet {
     id: ProtocolId,
+    labels: &'static Labels,
+    healing: Option<HealingSettings>,
 }
 
 impl Ratchet {
     /// Makes the protocol `/cf/conversation/ratchet/1`.
     pub fn new() -> Self {
-        Self { id: RATCHET }
+        Self {
+            id: RATCHET,
+            labels: &label::PRIVATE_1,
+            healing: None,
+        }
+    }
+
+    /// Makes the protocol `/cf/conversation/ratchet/2`, which heals also against
+    /// somebody who breaks X25519.
+    ///
+    /// ```
+    /// use cf_conversation::Ratchet;
+    /// use cf_core::ConversationProtocol;
+    /// assert!(Ratchet::healing().properties().post_quantum_healing);
+    /// ```
+    pub fn healing() -> Self {
+        Self::with_healing(HealingSettings::default())
+    }
+
+    /// Makes the protocol `/cf/conversation/ratchet/2` with exchanges at other
+    /// times than the default ones.
+    pub fn with_healing(settings: HealingSettings) -> Self {
+        Self {
+            id: HEALING,
+            labels: &label::PRIVATE_2,
+            healing: Some(settings),
+        }
+    }
+
+    fn healing_of(&self, settled: &Settled, now: Timestamp) -> Option<Healing> {
+        let settings = self.healing?;
+        Some(Healing::new(settings, settled.initiator, now))
     }
 
     fn peer_key(&self, setup: &Setup, env: &Env<'_>) -> Result<[u8; 32]> {
@@ -80,10 +123,16 @@ impl ConversationProtocol for Ratchet {
     }
 
     fn specification(&self) -> &str {
-        concat!(
-            env!("CARGO_PKG_REPOSITORY"),
-            "/blob/main/docs/spec/conversation-private-1.md"
-        )
+        match self.healing {
+            None => concat!(
+                env!("CARGO_PKG_REPOSITORY"),
+                "/blob/main/docs/spec/conversation-private-1.md"
+            ),
+            Some(_) => concat!(
+                env!("CARGO_PKG_REPOSITORY"),
+                "/blob/main/docs/spec/conversation-private-2.md"
+            ),
+        }
     }
 
     fn properties(&self) -> Properties {
@@ -92,6 +141,7 @@ impl ConversationProtocol for Ratchet {
             authenticated: true,
             forward_secret: true,
             post_compromise_secure: true,
+            post_quantum_healing: self.healing.is_some(),
             deniable: true,
             unlinkable: true,
             bidirectional: true,
@@ -117,13 +167,14 @@ impl ConversationProtocol for Ratchet {
 
     fn create(&self, setup: Setup, env: &mut Env<'_>) -> Result<Created> {
         let offered = self.peer_key(&setup, env)?;
-        let origin = Origin::new(exported(&setup)?);
+        let origin = Origin::new(exported(&setup)?, self.labels);
         let settled = Settled::new(&setup, &origin, true)?;
         let own = RatchetKey::random(env.random);
         let parameters = write_key(own.public());
         let session = Session::initiate(&origin, &offered, own)?;
+        let healing = self.healing_of(&settled, env.now);
         Ok(Created {
-            conversation: Box::new(RatchetConversation::new(settled, session)),
+            conversation: Box::new(RatchetConversation::new(settled, session, healing)),
             parameters,
         })
     }
@@ -134,11 +185,14 @@ impl ConversationProtocol for Ratchet {
             .ok_or(Error::Misuse("the secret of the offer is needed to join"))?;
         let offered = RatchetKey::from_secret(secret);
         let initiator = read_key(&setup.parameters)?;
-        let origin = Origin::new(exported(&setup)?);
+        let origin = Origin::new(exported(&setup)?, self.labels);
         let settled = Settled::new(&setup, &origin, false)?;
         let own = RatchetKey::random(env.random);
         let session = Session::respond(&origin, &offered, &initiator, own)?;
-        Ok(Box::new(RatchetConversation::new(settled, session)))
+        let healing = self.healing_of(&settled, env.now);
+        Ok(Box::new(RatchetConversation::new(
+            settled, session, healing,
+        )))
     }
 
     fn restore(
@@ -147,7 +201,8 @@ impl ConversationProtocol for Ratchet {
         _: Arc<dyn Identity>,
         env: &mut Env<'_>,
     ) -> Result<Box<dyn cf_core::Conversation>> {
-        Ok(Box::new(RatchetConversation::restore(env)?))
+        let restored = RatchetConversation::restore(self.labels, self.healing, env)?;
+        Ok(Box::new(restored))
     }
 }
 

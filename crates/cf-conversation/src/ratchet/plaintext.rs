@@ -16,6 +16,8 @@ pub(crate) struct Plaintext {
     pub(crate) sent_at: Timestamp,
     /// The sender's delivery points, if it says them.
     pub(crate) points: Vec<DeliveryPoint>,
+    /// What the sender says of an exchange, not checked yet.
+    pub(crate) healing: Option<wire::Healing>,
     pub(crate) content: Option<Bytes>,
     /// The number of a body that this version does not know.
     pub(crate) unknown: Option<u32>,
@@ -45,6 +47,7 @@ impl Plaintext {
             content_id,
             sent_at: Timestamp(text.sent_at),
             points: points.map_err(|_| Error::Malformed("a frame names no delivery point"))?,
+            healing: text.healing,
             content: text.content,
             unknown,
         })
@@ -62,6 +65,7 @@ pub(crate) fn encode(
         content_id: content_id.map(ContentId::to_bytes).unwrap_or_default(),
         sent_at: sent_at.0,
         points,
+        healing: None,
         content: Some(content),
     }
 }

@@ -4,11 +4,11 @@ use cf_core::{Frame, Random, RoutingTag, Secret};
 
 use crate::Error;
 use crate::crypto::{Extracted, Key};
-use crate::label;
+use crate::label::Labels;
 
 use super::body::{Body, Sealing};
 use super::chain_key::ChainKey;
-use super::header::{Header, HeaderKey};
+use super::header::{Beginning, Header, HeaderKey};
 use super::message_key::MessageKey;
 use super::ratchet_key::RatchetKey;
 use super::root_key::RootKey;
@@ -35,8 +35,7 @@ pub(crate) struct SendChain {
     pub(crate) header: HeaderKey,
     /// The number of the next frame.
     pub(crate) number: u32,
-    /// How many frames the chain before had.
-    pub(crate) previous: u32,
+    pub(crate) began: Beginning,
     /// The publish that had number 0.
     pub(crate) first_publish: u64,
     /// The frames below this number, the last at least, are known to be received.
@@ -64,19 +63,19 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn new(exported: &Secret) -> Self {
+    pub(crate) fn new(exported: &Secret, labels: &'static Labels) -> Self {
         let extracted = Extracted::new(&[], exported.expose());
         let mut session_id = [0; 32];
-        extracted.expand(&[label::SESSION_ID], &mut session_id);
+        extracted.expand(&[labels.session_id], &mut session_id);
         let mut standing = [0; 16];
-        extracted.expand(&[label::STANDING_TAG], &mut standing);
+        extracted.expand(&[labels.standing_tag], &mut standing);
         Self {
-            root: RootKey(extracted.key(label::ROOT_KEY)),
-            initiator_header: extracted.key(label::INITIATOR_HEADER_KEY),
-            responder_header: extracted.key(label::RESPONDER_HEADER_KEY),
+            root: RootKey(extracted.key(labels.root_key), labels),
+            initiator_header: extracted.key(labels.initiator_header_key),
+            responder_header: extracted.key(labels.responder_header_key),
             session_id,
             standing_tag: RoutingTag(standing),
-            exporter: extracted.key(label::EXPORTER),
+            exporter: extracted.key(labels.exporter),
         }
     }
 }
@@ -111,11 +110,16 @@ pub(crate) struct NextStep {
     peer: [u8; 32],
     /// Of the chain before, up to its announced end.
     pub(crate) before: Passed,
-    /// The announced length of the chain before.
-    pub(crate) before_len: u32,
+    pub(crate) began: Beginning,
     /// Of the new chain.
     pub(crate) passed: Passed,
 }
+
+/// How the first chain of a side begins.
+const FIRST: Beginning = Beginning {
+    previous: 0,
+    mixed: false,
+};
 
 impl Session {
     /// The initiator's, whose first chain uses the responder's offered key.
@@ -124,14 +128,14 @@ impl Session {
         offered: &[u8; 32],
         own: RatchetKey,
     ) -> Result<Self, Error> {
-        let step = origin.root.step(&own.agree(offered)?);
+        let step = origin.root.step(&own.agree(offered)?, None);
         Ok(Self {
             root: step.root,
             own,
-            send: SendChain::new(step.chain, origin.initiator_header.clone(), 0, 0),
+            send: SendChain::new(step.chain, origin.initiator_header.clone(), FIRST, 0),
             receive: None,
             next_send: step.next_header,
-            next_receive: HeaderKey::new(origin.responder_header.clone()),
+            next_receive: HeaderKey::new(origin.responder_header.clone(), origin.root.1),
         })
     }
 
@@ -142,19 +146,19 @@ impl Session {
         initiator: &[u8; 32],
         own: RatchetKey,
     ) -> Result<Self, Error> {
-        let first = origin.root.step(&offered.agree(initiator)?);
-        let second = first.root.step(&own.agree(initiator)?);
+        let first = origin.root.step(&offered.agree(initiator)?, None);
+        let second = first.root.step(&own.agree(initiator)?, None);
         Ok(Self {
             root: second.root,
             own,
-            send: SendChain::new(second.chain, origin.responder_header.clone(), 0, 0),
+            send: SendChain::new(second.chain, origin.responder_header.clone(), FIRST, 0),
             receive: Some(ReceiveChain {
                 chain: first.chain,
-                header: HeaderKey::new(origin.initiator_header.clone()),
+                header: HeaderKey::new(origin.initiator_header.clone(), origin.root.1),
                 next: 0,
             }),
             next_send: second.next_header,
-            next_receive: HeaderKey::new(first.next_header),
+            next_receive: HeaderKey::new(first.next_header, origin.root.1),
         })
     }
 
@@ -176,7 +180,7 @@ impl Session {
             header_key: &send.header,
             header: Header {
                 ratchet_key: *self.own.public(),
-                previous: send.previous,
+                began: send.began,
             },
             tag: &tag,
             message_key: &message_key,
@@ -191,7 +195,7 @@ impl Session {
     }
 
     /// Opens a frame with a number of one of the peer's chains that was not
-    /// passed over yet.
+    /// passed over yet; `shared` is what a step of the peer's may mix.
     pub(crate) fn open(
         &self,
         chain: NumberedChain,
@@ -199,6 +203,7 @@ impl Session {
         tag: &RoutingTag,
         body: &Body<'_>,
         context: &[u8],
+        shared: Option<&Key>,
     ) -> Result<(Bytes, Step), Error> {
         match (chain, &self.receive) {
             (NumberedChain::Current, Some(receive)) => {
@@ -209,7 +214,7 @@ impl Session {
                 Ok((text, Step::Current { receive, passed }))
             }
             (NumberedChain::Current, None) => Err(Error::Rejected("there is no such chain")),
-            (NumberedChain::Next, _) => self.open_next(number, tag, body, context),
+            (NumberedChain::Next, _) => self.open_next(number, tag, body, context, shared),
         }
     }
 
@@ -219,6 +224,7 @@ impl Session {
         tag: &RoutingTag,
         body: &Body<'_>,
         context: &[u8],
+        shared: Option<&Key>,
     ) -> Result<(Bytes, Step), Error> {
         let header = self.next_receive.open(body.header, tag, &body.salt)?;
         let next = self.receive.as_ref().map_or(0, |receive| receive.next);
@@ -226,16 +232,22 @@ impl Session {
             Some(_) => next..=next.saturating_add(MAX_AHEAD),
             None => 0..=0,
         };
-        if !within.contains(&header.previous) {
+        if !within.contains(&header.began.previous) {
             return Err(Error::Rejected("a chain can't have had this length"));
         }
-        let step = self.root.step(&self.own.agree(&header.ratchet_key)?);
+        let shared = match header.began.mixed {
+            true => {
+                Some(shared.ok_or(Error::Rejected("a chain mixed a secret that there is not"))?)
+            }
+            false => None,
+        };
+        let step = (self.root).step(&self.own.agree(&header.ratchet_key)?, shared);
         let mut chain = step.chain;
         let passed = pass(&mut chain, 0, number);
         let text = body.open(&chain.advance(), tag, context)?;
         // Only what is authentic is worth the work of the chain before.
         let before = match &self.receive {
-            Some(receive) => pass(&mut receive.chain.clone(), next, header.previous),
+            Some(receive) => pass(&mut receive.chain.clone(), next, header.began.previous),
             None => Passed::default(),
         };
         let step = NextStep {
@@ -245,26 +257,32 @@ impl Session {
                 header: self.next_receive.clone(),
                 next: number + 1,
             },
-            next_receive: HeaderKey::new(step.next_header),
+            next_receive: HeaderKey::new(step.next_header, self.root.1),
             peer: header.ratchet_key,
             before,
-            before_len: header.previous,
+            began: header.began,
             passed,
         };
         Ok((text, Step::Next(Box::new(step))))
     }
 
-    /// Makes a step of the peer's and answers it with an own one.
+    /// Makes a step of the peer's and answers it with an own one, which mixes
+    /// `shared`.
     pub(crate) fn commit_next(
         &mut self,
         step: &NextStep,
         random: &mut dyn Random,
         next_publish: u64,
+        shared: Option<&Key>,
     ) -> Result<(), Error> {
         let own = RatchetKey::random(random);
-        let answer = step.root.step(&own.agree(&step.peer)?);
+        let answer = step.root.step(&own.agree(&step.peer)?, shared);
         let header = std::mem::replace(&mut self.next_send, answer.next_header);
-        self.send = SendChain::new(answer.chain, header, self.send.number, next_publish);
+        let began = Beginning {
+            previous: self.send.number,
+            mixed: shared.is_some(),
+        };
+        self.send = SendChain::new(answer.chain, header, began, next_publish);
         self.root = answer.root;
         self.own = own;
         self.receive = Some(step.receive.clone());
@@ -282,12 +300,12 @@ impl Session {
 }
 
 impl SendChain {
-    fn new(chain: ChainKey, header: Key, previous: u32, first_publish: u64) -> Self {
+    fn new(chain: ChainKey, header: Key, began: Beginning, first_publish: u64) -> Self {
         Self {
+            header: HeaderKey::new(header, chain.1),
             chain,
-            header: HeaderKey::new(header),
             number: 0,
-            previous,
+            began,
             first_publish,
             known: 0,
         }

@@ -6,6 +6,7 @@ use prost::Message;
 
 use crate::Error;
 use crate::crypto::Key;
+use crate::label::Labels;
 use crate::wire::ratchet::StoredSkippedKey;
 
 use super::message_key::MessageKey;
@@ -93,7 +94,12 @@ impl Skipped {
     }
 
     /// Takes in a record; gives its place and tag.
-    pub(crate) fn restore(&mut self, key: &[u8], value: Bytes) -> Result<(u64, RoutingTag), Error> {
+    pub(crate) fn restore(
+        &mut self,
+        key: &[u8],
+        value: Bytes,
+        labels: &'static Labels,
+    ) -> Result<(u64, RoutingTag), Error> {
         let damaged = || Error::Records("a skipped key");
         let place: [u8; 8] = key
             .get(1..)
@@ -108,7 +114,7 @@ impl Skipped {
             place,
             SkippedKey {
                 tag,
-                key: MessageKey(Key::new(key)),
+                key: MessageKey(Key::new(key), labels),
                 expires_at: Timestamp(stored.expires_at),
             },
         );

@@ -13,7 +13,7 @@ use cf_core::{
 };
 use proptest::prelude::*;
 
-use crate::pair::{Faults, Pair, point};
+use crate::pair::{Faults, Pair, encrypted, point};
 
 /// What a hostile service makes of a payload that it has seen.
 #[derive(Clone, Debug)]
@@ -64,10 +64,6 @@ fn forge(forgery: &Forgery, real: &[u8], other: &[u8], foreign: &[u8], own: &[u8
     bytes
 }
 
-fn protocols() -> [Arc<dyn ConversationProtocol>; 2] {
-    [private(), Arc::new(Ratchet::new())]
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -77,7 +73,7 @@ proptest! {
         seed in any::<u64>(),
         turned in any::<bool>(),
     ) {
-        for protocol in protocols() {
+        for protocol in encrypted() {
             let mut pair = Pair::new(&protocol, Faults::NONE, seed);
             let mut foreign = Pair::new(&protocol, Faults::NONE, seed ^ 1);
             pair.run_for(Duration::from_secs(10));
@@ -125,7 +121,7 @@ proptest! {
 
     #[test]
     fn hostile_parameters_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-        for protocol in protocols() {
+        for protocol in encrypted() {
             let error = Pair::joining(&protocol, bytes.clone().into()).err().unwrap();
             prop_assert!(matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Rejected));
         }
@@ -134,7 +130,7 @@ proptest! {
 
 #[test]
 fn keys_without_contribution_and_other_encodings_are_refused() {
-    for protocol in protocols() {
+    for protocol in encrypted() {
         let mut zero = vec![0x0a, 32];
         zero.extend([0; 32]);
         let error = Pair::joining(&protocol, zero.into()).err().unwrap();

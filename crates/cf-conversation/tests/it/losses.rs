@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cf_conversation::{PRIVATE, Ratchet, Reliable, ReliableSettings, private};
+use cf_conversation::{PRIVATE, Ratchet, Reliable, ReliableSettings};
 use cf_core::{
     ContentState, ConversationEvent, ConversationProtocol, ErrorKind, FailureReason, Incoming,
     Input, Publish,
 };
 
-use crate::pair::{Faults, Pair, Side, point};
+use crate::pair::{Faults, Pair, Side, point, reliable};
 use crate::wiretap::Wiretap;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A pair in which both have heard from each other.
-fn settled(seed: u64) -> Pair {
-    let mut pair = Pair::new(&private(), Faults::NONE, seed);
+fn settled(protocol: &Arc<dyn ConversationProtocol>, seed: u64) -> Pair {
+    let mut pair = Pair::new(protocol, Faults::NONE, seed);
     for (from, id) in [(1, "hello"), (0, "hello"), (1, "well"), (0, "well")] {
         pair.send(from, id, id);
         pair.run_for(Duration::from_secs(10));
@@ -60,8 +60,8 @@ fn gap_is_open(side: &Side) -> bool {
 
 /// Loses so many payloads of Saro's in a row; then everything arrives, that of
 /// Raya's too.
-fn loses_and_recovers(payloads: u64, turned: bool) {
-    let mut pair = settled(payloads);
+fn loses_and_recovers(protocol: &Arc<dyn ConversationProtocol>, payloads: u64, turned: bool) {
+    let mut pair = settled(protocol, payloads);
     if turned {
         // The first of them would have begun a chain.
         pair.send(1, "turn", "turn");
@@ -104,91 +104,103 @@ fn loses_and_recovers(payloads: u64, turned: bool) {
 
 #[test]
 fn a_conversation_recovers_from_12_losses_in_a_row() {
-    loses_and_recovers(12, false);
-    loses_and_recovers(12, true);
+    for protocol in &reliable() {
+        loses_and_recovers(protocol, 12, false);
+        loses_and_recovers(protocol, 12, true);
+    }
 }
 
 #[test]
 fn a_conversation_recovers_from_1_000_losses_in_a_row() {
-    loses_and_recovers(1_000, false);
-    loses_and_recovers(1_000, true);
+    for protocol in &reliable() {
+        loses_and_recovers(protocol, 1_000, false);
+        loses_and_recovers(protocol, 1_000, true);
+    }
 }
 
 #[test]
 fn a_conversation_recovers_from_20_000_losses_in_a_row() {
-    loses_and_recovers(20_000, true);
+    for protocol in &reliable() {
+        loses_and_recovers(protocol, 20_000, true);
+    }
 }
 
 #[test]
 fn one_more_arrives_after_1_000_whose_lifetime_ended() {
-    let mut pair = settled(1);
-    pair.muted = [true; 2];
-    for number in 0..1_000 {
-        let text = format!("too late {number}");
-        pair.send(0, &text, text.clone());
+    for protocol in &reliable() {
+        let mut pair = settled(protocol, 1);
+        pair.muted = [true; 2];
+        for number in 0..1_000 {
+            let text = format!("too late {number}");
+            pair.send(0, &text, text.clone());
+        }
+        pair.run_for(15 * 24 * HOUR);
+        let expired = ContentState::Failed(FailureReason::Expired);
+        assert_eq!(count(&pair.sides[0], expired), 1_000);
+        pair.muted = [false; 2];
+        pair.send(0, "one more", "one more");
+        pair.run_for(Duration::from_secs(60));
+        assert_eq!(pair.sides[1].contents(), ["one more"]);
+        pair.run_for(3 * HOUR);
+        // Nothing waits for what never comes.
+        assert!(!gap_is_open(&pair.sides[1]));
+        assert_eq!(count(&pair.sides[0], ContentState::Delivered), 1);
+        pair.send(0, "another", "another");
+        pair.run_for(Duration::from_secs(1));
+        assert_eq!(pair.sides[1].contents(), ["one more", "another"]);
     }
-    pair.run_for(15 * 24 * HOUR);
-    let expired = ContentState::Failed(FailureReason::Expired);
-    assert_eq!(count(&pair.sides[0], expired), 1_000);
-    pair.muted = [false; 2];
-    pair.send(0, "one more", "one more");
-    pair.run_for(Duration::from_secs(60));
-    assert_eq!(pair.sides[1].contents(), ["one more"]);
-    pair.run_for(3 * HOUR);
-    // Nothing waits for what never comes.
-    assert!(!gap_is_open(&pair.sides[1]));
-    assert_eq!(count(&pair.sides[0], ContentState::Delivered), 1);
-    pair.send(0, "another", "another");
-    pair.run_for(Duration::from_secs(1));
-    assert_eq!(pair.sides[1].contents(), ["one more", "another"]);
 }
 
 #[test]
 fn a_lost_acknowledgement_costs_a_resend_and_nothing_else() {
-    let mut pair = settled(2);
-    pair.muted[1] = true;
-    pair.send(0, "once", "once");
-    pair.run_for(10 * HOUR);
-    assert_eq!(pair.sides[1].contents(), ["once"]);
-    assert_eq!(count(&pair.sides[0], ContentState::Delivered), 0);
-    pair.muted[1] = false;
-    pair.run_for(2 * HOUR);
-    assert_eq!(pair.sides[1].contents(), ["once"]);
-    assert_eq!(count(&pair.sides[0], ContentState::Delivered), 1);
-    // Then it is quiet: acknowledgements are not acknowledged.
-    let payloads = pair.payloads.len();
-    pair.run_for(2 * HOUR);
-    assert_eq!(pair.payloads.len(), payloads);
+    for protocol in &reliable() {
+        let mut pair = settled(protocol, 2);
+        pair.muted[1] = true;
+        pair.send(0, "once", "once");
+        pair.run_for(10 * HOUR);
+        assert_eq!(pair.sides[1].contents(), ["once"]);
+        assert_eq!(count(&pair.sides[0], ContentState::Delivered), 0);
+        pair.muted[1] = false;
+        pair.run_for(2 * HOUR);
+        assert_eq!(pair.sides[1].contents(), ["once"]);
+        assert_eq!(count(&pair.sides[0], ContentState::Delivered), 1);
+        // Then it is quiet: acknowledgements are not acknowledged.
+        let payloads = pair.payloads.len();
+        pair.run_for(2 * HOUR);
+        assert_eq!(pair.payloads.len(), payloads);
+    }
 }
 
 #[test]
 fn a_duplicate_is_not_an_error() {
-    let mut pair = settled(3);
-    let first = sealed(&mut pair, "first");
-    let second = sealed(&mut pair, "second");
-    for round in 0..3 {
-        for publish in [&first, &second, &first] {
-            let input = Input::Frame(arriving(publish));
-            pair.sides[1].handle(input, pair.now).unwrap();
-        }
-        assert_eq!(pair.sides[1].contents(), ["first", "second"]);
-        match round {
-            // Also what came before a restart, and before a step of the peer's.
-            0 => pair.sides[1].restart(pair.now),
-            _ => {
-                pair.send(1, "turn", "turn");
-                pair.run_for(Duration::from_secs(1));
-                let turned = sealed(&mut pair, "turned");
-                let input = Input::Frame(arriving(&turned));
+    for protocol in &reliable() {
+        let mut pair = settled(protocol, 3);
+        let first = sealed(&mut pair, "first");
+        let second = sealed(&mut pair, "second");
+        for round in 0..3 {
+            for publish in [&first, &second, &first] {
+                let input = Input::Frame(arriving(publish));
                 pair.sides[1].handle(input, pair.now).unwrap();
-                assert_eq!(pair.sides[1].contents().pop().unwrap(), "turned");
-                pair.sides[1].events.clear();
-                for publish in [&first, &second, &turned] {
-                    let input = Input::Frame(arriving(publish));
+            }
+            assert_eq!(pair.sides[1].contents(), ["first", "second"]);
+            match round {
+                // Also what came before a restart, and before a step of the peer's.
+                0 => pair.sides[1].restart(pair.now),
+                _ => {
+                    pair.send(1, "turn", "turn");
+                    pair.run_for(Duration::from_secs(1));
+                    let turned = sealed(&mut pair, "turned");
+                    let input = Input::Frame(arriving(&turned));
                     pair.sides[1].handle(input, pair.now).unwrap();
+                    assert_eq!(pair.sides[1].contents().pop().unwrap(), "turned");
+                    pair.sides[1].events.clear();
+                    for publish in [&first, &second, &turned] {
+                        let input = Input::Frame(arriving(publish));
+                        pair.sides[1].handle(input, pair.now).unwrap();
+                    }
+                    assert!(pair.sides[1].contents().is_empty());
+                    break;
                 }
-                assert!(pair.sides[1].contents().is_empty());
-                return;
             }
         }
     }
@@ -196,62 +208,66 @@ fn a_duplicate_is_not_an_error() {
 
 #[test]
 fn a_forged_header_burns_nothing() {
-    let mut pair = settled(4);
-    // The next of Saro's is the first of a chain: its header is opened.
-    pair.send(1, "turn", "turn");
-    pair.run_for(Duration::from_secs(10));
-    let real = sealed(&mut pair, "real");
-    pair.sides[1].events.clear();
-    let raya = &mut pair.sides[1];
-    let (records, expected) = (raya.records.clone(), raya.expected.clone());
-    // Every byte of the salt and of the encrypted header.
-    for at in 0..68 {
-        let mut forged = arriving(&real);
-        let mut body = forged.body.to_vec();
-        body[at] ^= 1 << (at % 8);
-        forged.body = Bytes::from(body);
-        let error = raya.handle(Input::Frame(forged), pair.now).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Rejected);
-        assert_eq!(raya.records, records);
-        assert_eq!(raya.expected, expected);
+    for protocol in &reliable() {
+        let mut pair = settled(protocol, 4);
+        // The next of Saro's is the first of a chain: its header is opened.
+        pair.send(1, "turn", "turn");
+        pair.run_for(Duration::from_secs(10));
+        let real = sealed(&mut pair, "real");
+        pair.sides[1].events.clear();
+        let raya = &mut pair.sides[1];
+        let (records, expected) = (raya.records.clone(), raya.expected.clone());
+        // Every byte of the salt and of the encrypted header.
+        for at in 0..68 {
+            let mut forged = arriving(&real);
+            let mut body = forged.body.to_vec();
+            body[at] ^= 1 << (at % 8);
+            forged.body = Bytes::from(body);
+            let error = raya.handle(Input::Frame(forged), pair.now).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Rejected);
+            assert_eq!(raya.records, records);
+            assert_eq!(raya.expected, expected);
+        }
+        assert!(raya.events.is_empty() && raya.outbox.is_empty());
+        raya.handle(Input::Frame(arriving(&real)), pair.now)
+            .unwrap();
+        assert_eq!(raya.contents(), ["real"]);
     }
-    assert!(raya.events.is_empty() && raya.outbox.is_empty());
-    raya.handle(Input::Frame(arriving(&real)), pair.now)
-        .unwrap();
-    assert_eq!(raya.contents(), ["real"]);
 }
 
 #[test]
 fn a_state_rolled_back_repeats_no_key_and_nonce_for_other_bytes() {
-    let mut pair = settled(5);
-    let before = pair.sides[0].records.clone();
-    let mut wiretap = Wiretap::default();
-    let first = sealed(&mut pair, "first");
-    wiretap.sealed(&first);
-    let input = Input::Frame(arriving(&first));
-    pair.sides[1].handle(input, pair.now).unwrap();
-    for number in 0..200 {
-        pair.sides[0].records = before.clone();
-        pair.sides[0].restart(pair.now);
-        let again = sealed(&mut pair, &format!("other {number}"));
-        assert_eq!(
-            again.frame.tag, first.frame.tag,
-            "the message key is the same"
-        );
-        wiretap.sealed(&again);
-        // For Raya it is what she has: no error, and nothing is told.
-        let input = Input::Frame(arriving(&again));
+    for protocol in &reliable() {
+        let mut pair = settled(protocol, 5);
+        let before = pair.sides[0].records.clone();
+        let mut wiretap = Wiretap::default();
+        let first = sealed(&mut pair, "first");
+        wiretap.sealed(&first);
+        let input = Input::Frame(arriving(&first));
         pair.sides[1].handle(input, pair.now).unwrap();
+        for number in 0..200 {
+            pair.sides[0].records = before.clone();
+            pair.sides[0].restart(pair.now);
+            let again = sealed(&mut pair, &format!("other {number}"));
+            assert_eq!(
+                again.frame.tag, first.frame.tag,
+                "the message key is the same"
+            );
+            wiretap.sealed(&again);
+            // For Raya it is what she has: no error, and nothing is told.
+            let input = Input::Frame(arriving(&again));
+            pair.sides[1].handle(input, pair.now).unwrap();
+        }
+        assert_eq!(wiretap.len(), 201);
+        assert_eq!(pair.sides[1].contents(), ["first"]);
+        // Once more; the peer's acknowledgement of what it forgot shows that it is old.
+        pair.sides[0].records = before;
+        pair.sides[0].restart(pair.now);
+        assert_eq!(pair.sides[0].renewals, 0);
+        pair.run_for(Duration::from_secs(1));
+        assert_eq!(pair.sides[0].renewals, 1);
+        assert_eq!(count(&pair.sides[0], ContentState::Delivered), 0);
     }
-    assert_eq!(wiretap.len(), 201);
-    assert_eq!(pair.sides[1].contents(), ["first"]);
-    // Once more; the peer's acknowledgement of what it forgot shows that it is old.
-    pair.sides[0].records = before;
-    pair.sides[0].restart(pair.now);
-    assert_eq!(pair.sides[0].renewals, 0);
-    pair.run_for(Duration::from_secs(1));
-    assert_eq!(pair.sides[0].renewals, 1);
-    assert_eq!(count(&pair.sides[0], ContentState::Delivered), 0);
 }
 
 /// Raya is away for a month; the service keeps what it has taken.

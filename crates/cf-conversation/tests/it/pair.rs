@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cf_conversation::{HealingSettings, PRIVATE_2, Ratchet, Reliable, private};
 use cf_core::{
     AgreementKey, BundleSet, Capabilities, Content, ContentId, Conversation, ConversationEvent,
     ConversationId, ConversationProtocol, DeliveryAddress, DeliveryPoint, Env, Identity, Incoming,
@@ -14,6 +15,30 @@ use cf_core::{
 use cf_testkit::{RecordMap, SeededRandom};
 
 pub(crate) const CONVERSATION: ConversationId = ConversationId([7; 16]);
+/// When private/2 begins an exchange here: every few messages.
+pub(crate) const OFTEN: HealingSettings = HealingSettings {
+    interval: Duration::from_secs(3600),
+    frames: 6,
+};
+
+/// What is reliable, the second with many exchanges.
+pub(crate) fn reliable() -> [Arc<dyn ConversationProtocol>; 2] {
+    let healing = Arc::new(Ratchet::with_healing(OFTEN));
+    [private(), Arc::new(Reliable::new(PRIVATE_2, healing))]
+}
+
+/// What is encrypted: what is reliable, and the ratchets within.
+pub(crate) fn encrypted() -> [Arc<dyn ConversationProtocol>; 4] {
+    let [private, private_2] = reliable();
+    let ratchet_2 = Ratchet::with_healing(OFTEN);
+    [
+        private,
+        Arc::new(Ratchet::new()),
+        private_2,
+        Arc::new(ratchet_2),
+    ]
+}
+
 pub(crate) const MAX_BODY: usize = 16 * 1024;
 
 /// An identity that is only a name.

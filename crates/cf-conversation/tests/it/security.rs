@@ -5,18 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cf_conversation::{Ratchet, private};
+use cf_conversation::Ratchet;
 use cf_core::{
     Content, Conversation, ConversationEvent, ConversationProtocol, Env, ErrorKind, Identity,
     Incoming, Input, OfferRequest, Output, Peer, PeerId, Publish, Secret, Setup, Timestamp,
 };
 use cf_testkit::{RecordMap, SeededRandom};
 
-use crate::pair::{CONVERSATION, Faults, Named, Pair, info, point};
-
-fn protocols() -> [Arc<dyn ConversationProtocol>; 2] {
-    [private(), Arc::new(Ratchet::new())]
-}
+use crate::pair::{CONVERSATION, Faults, Named, Pair, encrypted, info, point};
 
 fn incoming(publish: &Publish, to: usize) -> Incoming {
     Incoming {
@@ -138,7 +134,7 @@ fn recorded(protocol: &Arc<dyn ConversationProtocol>) -> Recorded {
 
 #[test]
 fn forward_secrecy_a_stolen_state_opens_no_earlier_frame() {
-    for protocol in protocols() {
+    for protocol in encrypted() {
         let recorded = recorded(&protocol);
         for (earlier, records) in &recorded.states {
             for payload in &recorded.payloads[..*earlier] {
@@ -159,7 +155,7 @@ fn forward_secrecy_a_stolen_state_opens_no_earlier_frame() {
 
 #[test]
 fn post_compromise_security_a_stolen_state_is_useless_after_an_exchange() {
-    for protocol in protocols() {
+    for protocol in encrypted() {
         for victim in 0..2 {
             let mut pair = Pair::new(&protocol, Faults::NONE, 22);
             pair.run_for(Duration::from_secs(10));
@@ -211,7 +207,7 @@ fn changes_nothing(pair: &mut Pair, to: usize, put_in: Incoming) {
 
 #[test]
 fn replay_no_frame_is_told_again() {
-    for protocol in protocols() {
+    for protocol in encrypted() {
         let mut pair = Pair::new(&protocol, Faults::NONE, 23);
         pair.run_for(Duration::from_secs(10));
         let mut payloads = Vec::new();
@@ -237,7 +233,7 @@ fn replay_no_frame_is_told_again() {
 
 #[test]
 fn reflection_own_frames_are_refused() {
-    for protocol in protocols() {
+    for protocol in encrypted() {
         let mut pair = Pair::new(&protocol, Faults::NONE, 24);
         pair.run_for(Duration::from_secs(10));
         for number in 0..12 {
@@ -257,7 +253,7 @@ fn reflection_own_frames_are_refused() {
 
 #[test]
 fn injection_frames_of_another_conversation_are_refused() {
-    for protocol in protocols() {
+    for protocol in encrypted() {
         let mut pair = Pair::new(&protocol, Faults::NONE, 25);
         // The same people, another secret.
         let mut other = Pair::new(&protocol, Faults::NONE, 26);

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use cf_conversation::private;
 use cf_core::{
     BundleSet, Content, ContentId, Error, Incoming, Input, Outcome, PointInfo, ProtocolId, Publish,
     RoutingTag, Timestamp,
@@ -68,8 +67,10 @@ struct Waiting {
 }
 
 impl Storm {
+    /// Every second seed is one of private/2.
     pub(crate) fn new(seed: u64) -> Self {
-        let pair = Pair::new(&private(), pair::Faults::NONE, seed);
+        let protocol = &pair::reliable()[seed as usize % 2];
+        let pair = Pair::new(protocol, pair::Faults::NONE, seed);
         let mut storm = Self {
             sides: pair.sides,
             now: pair.now,
