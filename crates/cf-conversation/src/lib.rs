@@ -5,13 +5,14 @@
 //! | [`private()`] | `/cf/conversation/private/1`: two participants, confidential, reliable |
 //! | [`Ratchet`] | the double ratchet within it, bare: confidential, not reliable |
 //! | [`Reliable`] | a wrapper that adds sequence, acknowledgement and resending to any |
+//! | [`Segments`] | a wrapper that carries contents of any length over any reliable one |
 //!
-//! The specification is `docs/spec/conversation-private-1.md`. The two layers
+//! The specification is `docs/spec/conversation-private-1.md`. The three layers
 //! meet only in the contracts of [`cf_core`]:
 //!
 //! ```text
-//! content → Reliable (sequence, acknowledgement) → Ratchet (encryption, tag) → frame
-//! content ← Reliable (order, repetition)         ← Ratchet (tag, decryption) ← frame
+//! content → Segments (parts) → Reliable (sequence) → Ratchet (encryption, tag) → frame
+//! content ← Segments (whole) ← Reliable (order)    ← Ratchet (tag, decryption) ← frame
 //! ```
 
 mod crypto;
@@ -21,6 +22,7 @@ mod label;
 mod point;
 mod ratchet;
 mod reliable;
+pub mod segments;
 mod wire;
 
 use std::sync::Arc;
@@ -30,11 +32,16 @@ use cf_core::{ConversationProtocol, ProtocolId};
 pub use error::Error;
 pub use ratchet::Ratchet;
 pub use reliable::{Reliable, ReliableSettings};
+pub use segments::Segments;
 
 /// The id of the conversations that [`private()`] makes.
 pub const PRIVATE: ProtocolId = ProtocolId::from_static("/cf/conversation/private/1");
 
-/// Makes `/cf/conversation/private/1`: reliability around the double ratchet.
+/// The id of what [`Segments`] wraps in it.
+const RELIABLE: ProtocolId = ProtocolId::from_static("/cf/conversation/reliable/1");
+
+/// Makes `/cf/conversation/private/1`: contents of any length, over reliability
+/// around the double ratchet.
 ///
 /// ```
 /// use cf_core::ConversationProtocol;
@@ -42,5 +49,6 @@ pub const PRIVATE: ProtocolId = ProtocolId::from_static("/cf/conversation/privat
 /// assert!(private.properties().reliable && private.properties().forward_secret);
 /// ```
 pub fn private() -> Arc<dyn ConversationProtocol> {
-    Arc::new(Reliable::new(PRIVATE, Arc::new(Ratchet::new())))
+    let reliable = Reliable::new(RELIABLE, Arc::new(Ratchet::new()));
+    Arc::new(Segments::new(PRIVATE, Arc::new(reliable)))
 }

@@ -11,6 +11,7 @@ mod losses;
 mod pair;
 mod pressure;
 mod security;
+mod segments;
 mod soak;
 mod storm;
 mod truth;
