@@ -4,14 +4,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cf_core::{
     Advertisement, BundleInfo, BundleSet, Content, ContentId, ContentState, ConversationId, Error,
-    ErrorKind, InviteId, ProtocolDescriptor, ProtocolId, Random, Result, Store, Timestamp,
+    ErrorKind, InviteId, ParticipantId, ProtocolDescriptor, ProtocolId, Random, Result, Store,
+    Timestamp,
 };
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::components::{Components, Counters, Profile};
-use crate::driver::{ConversationInfo, Driver, LinkOptions, confirmed_events, events_after};
+use crate::driver::limits::SPOOL_STEP;
+use crate::driver::{
+    ConversationInfo, Driver, LinkOptions, confirmed_events, events_after, read_large,
+};
 use crate::event::{Event, Request};
 use crate::shell::{Job, Parts, RandomSource, Shell};
 
@@ -241,6 +246,83 @@ impl Client {
     ) -> Result<ContentState> {
         let content = Content::Bytes(content.into());
         self.call(move |driver, now| driver.send(conversation, id, content, now))
+            .await
+    }
+
+    /// Sends a large content of `len` bytes, read from `reader`, and answers once
+    /// this client has all of it durably. It is kept in steps, each durable: the
+    /// same id again goes on where it stopped, by a reader of the same bytes from
+    /// the start, and once it is sent answers with its state.
+    ///
+    /// # Errors
+    /// As [`Driver::send`], and `Misuse` for a reader that ends too soon,
+    /// `Unavailable` for one that fails.
+    pub async fn send_large(
+        &self,
+        conversation: ConversationId,
+        id: ContentId,
+        len: u64,
+        mut reader: impl AsyncRead + Unpin,
+    ) -> Result<ContentState> {
+        let name = id.clone();
+        let begin = move |driver: &mut Driver, now| driver.spooled(conversation, &name, len, now);
+        let (filled, state) = self.call(begin).await?;
+        if let Some(state) = state {
+            return Ok(state);
+        }
+        let mut at = 0;
+        while at < len {
+            let step = SPOOL_STEP.min(usize::try_from(len - at).unwrap_or(SPOOL_STEP));
+            let mut piece = vec![0; step];
+            reader.read_exact(&mut piece).await.map_err(|error| {
+                if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                    return Error::misuse("the content is shorter than was said");
+                }
+                Error::from_source(ErrorKind::Unavailable, error)
+            })?;
+            if at >= filled {
+                let name = id.clone();
+                let spool = move |driver: &mut Driver, _| {
+                    driver.spool(conversation, &name, at, piece.into())
+                };
+                self.call(spool).await?;
+            }
+            at += step as u64;
+        }
+        self.call(move |driver, now| driver.send_large(conversation, id, now))
+            .await
+    }
+
+    /// The bytes of a large content that came, from `offset` on: at most `len`,
+    /// and fewer where more would take much memory; none at its end.
+    ///
+    /// # Errors
+    /// `Misuse` for a content that is not there or not whole; those of the store.
+    pub async fn read_large(
+        &self,
+        conversation: ConversationId,
+        from: Option<ParticipantId>,
+        id: ContentId,
+        offset: u64,
+        len: usize,
+    ) -> Result<Bytes> {
+        let store = self.inner.store.clone();
+        let read = move || read_large(&*store, conversation, from.as_ref(), &id, offset, len);
+        let read = tokio::task::spawn_blocking(read).await;
+        read.map_err(|_| Error::unavailable("the store's thread ended"))?
+    }
+
+    /// Lets go of the bytes of a large content that came; its event stays.
+    ///
+    /// # Errors
+    /// `Misuse` for a content that is not there or not whole.
+    pub async fn forget_large(
+        &self,
+        conversation: ConversationId,
+        from: Option<ParticipantId>,
+        id: ContentId,
+    ) -> Result<()> {
+        self.call(move |driver, now| driver.forget_large(conversation, from.as_ref(), &id, now))
             .await
     }
 

@@ -30,5 +30,6 @@ pub use components::{Components, Counters, Profile};
 pub use driver::limits;
 pub use driver::{
     Commit, ConversationInfo, Driver, Effect, LinkOptions, confirmed_events, events_after,
+    read_large,
 };
 pub use event::{Event, EventKind, Request};

@@ -8,6 +8,7 @@
 mod contact;
 mod expiry;
 mod invites;
+mod large;
 mod outbox;
 mod parked;
 mod restore;
@@ -32,6 +33,7 @@ use crate::records::{self, EVENTS, META, REQUESTS};
 pub mod limits {
     pub use super::expiry::REQUEST_LIFETIME;
     pub use super::invites::{INVITE_LIFETIME, MAX_REQUESTS};
+    pub use super::large::{SPOOL_ROW, SPOOL_STEP, UNSENT_FOR};
     pub use super::parked::{
         MAX_PARKED, MAX_PARKED_BYTES, MAX_PARKED_BYTES_IN_ALL, MAX_PARKED_IN_ALL, PARKED_FOR,
         SEARCH_RATE,
@@ -40,6 +42,8 @@ pub mod limits {
 }
 
 pub use contact::LinkOptions;
+use large::Spools;
+pub use large::read_large;
 use outbox::Outbox;
 use parked::Parked;
 
@@ -64,6 +68,7 @@ pub struct Driver {
 
     outbox: Outbox,
     parked: Parked,
+    spools: Spools,
     wakes: BTreeSet<(Timestamp, Wake)>,
     work: VecDeque<Work>,
     try_all_parked: bool,
@@ -158,6 +163,7 @@ enum Wake {
     Outgoing(u64),
     Invite(InstanceId, cf_core::PeerId),
     Expiry,
+    Spool,
 }
 
 /// What an input left to do within the same commit.
@@ -173,6 +179,8 @@ enum Work {
     ),
     /// A member that a conversation wants to invite.
     Invite(InstanceId, cf_core::OutgoingInvite),
+    /// A part of a large content that a conversation wants.
+    Chunk(InstanceId, ContentId, std::ops::Range<u64>),
 }
 
 /// A conversation, as an application sees it.
@@ -223,6 +231,7 @@ impl Driver {
                 Wake::Outgoing(entry) => self.publish_again(entry),
                 Wake::Invite(instance, peer) => self.resend_invite(instance, peer, now),
                 Wake::Expiry => self.expire(now),
+                Wake::Spool => self.drop_rows(now),
             }
         }
         self.settle(now);

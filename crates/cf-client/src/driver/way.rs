@@ -116,6 +116,20 @@ impl Driver {
                 let before = found.wake.replace(at);
                 self.set_wake(before, at, Wake::Conversation(instance));
             }
+            Output::WantChunk {
+                content,
+                offset,
+                len,
+            } => self.want_chunk(instance, content, offset, len),
+            Output::Chunk {
+                from,
+                content,
+                offset,
+                bytes,
+            } => self.keep_chunk(instance, from.as_ref(), &content, offset, bytes, now),
+            Output::DropChunks { from, content } => {
+                self.drop_chunks(instance, from.as_ref(), &content, now);
+            }
             _ => self.counters.add("unsupported.output"),
         }
     }
@@ -145,19 +159,25 @@ impl Driver {
             ConversationEvent::Content {
                 id,
                 from,
-                content: Content::Bytes(content),
-                sent_at,
-            } => EventKind::Message {
-                conversation,
-                from,
-                id,
                 content,
                 sent_at,
-            },
+            } => {
+                if let Content::Large { len } = content {
+                    self.large_came(conversation, from.as_ref(), &id, len, now);
+                }
+                EventKind::Message {
+                    conversation,
+                    from,
+                    id,
+                    content,
+                    sent_at,
+                }
+            }
             ConversationEvent::State { id, state } => {
                 if !self.put_state(conversation, &id, state) {
                     return;
                 }
+                self.settle_spool(conversation, &id, state, now);
                 EventKind::State {
                     conversation,
                     id,
@@ -403,6 +423,9 @@ impl Driver {
                     self.outcome(instance, publish, point, outcome, now);
                 }
                 Work::Invite(instance, invite) => self.invite_member(instance, invite, now),
+                Work::Chunk(instance, content, range) => {
+                    self.give_chunk(instance, content, range, now);
+                }
             }
         }
     }
