@@ -264,9 +264,7 @@ impl Client {
         len: u64,
         mut reader: impl AsyncRead + Unpin,
     ) -> Result<ContentState> {
-        let name = id.clone();
-        let begin = move |driver: &mut Driver, now| driver.spooled(conversation, &name, len, now);
-        let (filled, state) = self.call(begin).await?;
+        let (filled, state) = self.begin_large(conversation, id.clone(), len).await?;
         if let Some(state) = state {
             return Ok(state);
         }
@@ -281,14 +279,63 @@ impl Client {
                 Error::from_source(ErrorKind::Unavailable, error)
             })?;
             if at >= filled {
-                let name = id.clone();
-                let spool = move |driver: &mut Driver, _| {
-                    driver.spool(conversation, &name, at, piece.into())
-                };
-                self.call(spool).await?;
+                self.spool_large(conversation, id.clone(), at, piece.into())
+                    .await?;
             }
             at += step as u64;
         }
+        self.finish_large(conversation, id).await
+    }
+
+    /// As [`send_large`](Self::send_large), step by step: how many bytes of the
+    /// content this client has, or its state once it was sent.
+    ///
+    /// # Errors
+    /// As [`Driver::spooled`].
+    pub async fn begin_large(
+        &self,
+        conversation: ConversationId,
+        id: ContentId,
+        len: u64,
+    ) -> Result<(u64, Option<ContentState>)> {
+        self.call(move |driver, now| driver.spooled(conversation, &id, len, now))
+            .await
+    }
+
+    /// How many bytes this client has of a content that was begun and not sent.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn filled_large(&self, conversation: ConversationId, id: ContentId) -> Result<u64> {
+        self.call(move |driver, _| driver.filled(conversation, &id))
+            .await
+    }
+
+    /// The next bytes of a content that was begun, at most
+    /// [`SPOOL_STEP`](crate::limits::SPOOL_STEP).
+    ///
+    /// # Errors
+    /// As [`Driver::spool`].
+    pub async fn spool_large(
+        &self,
+        conversation: ConversationId,
+        id: ContentId,
+        offset: u64,
+        piece: Bytes,
+    ) -> Result<()> {
+        self.call(move |driver, _| driver.spool(conversation, &id, offset, piece))
+            .await
+    }
+
+    /// Sends a content of which this client has all bytes.
+    ///
+    /// # Errors
+    /// As [`Driver::send_large`].
+    pub async fn finish_large(
+        &self,
+        conversation: ConversationId,
+        id: ContentId,
+    ) -> Result<ContentState> {
         self.call(move |driver, now| driver.send_large(conversation, id, now))
             .await
     }

@@ -93,6 +93,16 @@ impl Driver {
         }
     }
 
+    /// How many bytes of a content that was begun, and not sent, are spooled.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn filled(&self, conversation: ConversationId, id: &ContentId) -> Result<u64> {
+        let key = records::spool_key(conversation, None, id);
+        let found = spool(&self.overlay, &key)?.filter(|found| found.state == FILLING);
+        Ok(found.map_or(0, |found| found.filled))
+    }
+
     /// Spools the next piece of a large content that is to be sent.
     ///
     /// # Errors
@@ -109,7 +119,7 @@ impl Driver {
         let found = spool(&self.overlay, &key)?.filter(|found| found.state == FILLING);
         let mut found = found.ok_or_else(|| Error::misuse("this content was not begun"))?;
         let end = offset + piece.len() as u64;
-        let is_row = piece.len() % SPOOL_ROW == 0 || end == found.len;
+        let is_row = piece.len().is_multiple_of(SPOOL_ROW) || end == found.len;
         let fits = offset == found.filled && end <= found.len && piece.len() <= SPOOL_STEP;
         if !is_row || !fits {
             return Err(Error::misuse(

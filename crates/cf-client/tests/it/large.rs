@@ -220,7 +220,7 @@ fn what_was_not_spooled_to_its_end_was_never_sent() {
     let error = world.input(saro, |driver, now| {
         driver.send(at_saro, id("bytes"), content, now)
     });
-    assert!(error.unwrap().unwrap_err().to_string().contains("262144"));
+    assert!(error.unwrap().unwrap_err().to_string().contains("266240"));
     world.kill(saro);
     assert_eq!(
         world.with(saro, |driver| driver.state(at_saro, &name).unwrap()),

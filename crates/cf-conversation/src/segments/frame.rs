@@ -9,9 +9,9 @@ use crate::wire::segments as wire;
 /// The longest content that is given by its length, in bytes: 64 MiB.
 pub const MAX_LARGE: u64 = 64 * 1024 * 1024;
 
-/// The longest content that is given as bytes, in bytes: 256 KiB. It is cut
-/// where it does not fit a frame.
-pub const MAX_CUT: usize = 256 * 1024;
+/// The longest content that is given as bytes, in bytes: 260 KiB, a text of
+/// 256 KiB and what is around it. It is cut where it does not fit a frame.
+pub const MAX_CUT: usize = 260 * 1024;
 
 /// The longest part of a content, in bytes, whatever a frame could take.
 pub const MAX_PART: usize = 64 * 1024;

@@ -206,7 +206,7 @@ fn a_cut_content_keeps_its_place_and_its_bound() {
         .send("long", vec![7; MAX_CUT + 1], now)
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Misuse);
-    assert!(error.to_string().contains("262144"), "{error}");
+    assert!(error.to_string().contains("266240"), "{error}");
     for len in [0, MAX_LARGE + 1, u64::MAX] {
         let content = Content::Large { len };
         let send = Input::Send {
