@@ -88,7 +88,10 @@ pub(super) async fn send(
     if len > 0 {
         let of_bytes = delivered(session, &talk, &bytes).await?;
         // A file is no better off than its bytes.
-        state = only(session.call(state_of(&talk, &id)).await?)?;
+        state = match of_bytes["state"] == "delivered" {
+            true => delivered(session, &talk, &id).await?,
+            false => only(session.call(state_of(&talk, &id)).await?)?,
+        };
         if failed(&of_bytes) || (of_bytes["state"] != "delivered" && !failed(&state)) {
             for field in ["state", "reason"] {
                 state[field] = of_bytes[field].clone();
