@@ -86,13 +86,17 @@ pub(crate) enum Command {
         /// Its id, or as much of it as is needed
         id: String,
     },
-    /// Send a message
+    /// Send a message, or a file
     Send {
         /// A contact's name, or a conversation's id
         who: String,
         #[arg(allow_hyphen_values = true)]
         /// The message; - sends each line of standard input (with --json: {"id": …, "text": …})
-        text: String,
+        #[arg(required_unless_present = "file")]
+        text: Option<String>,
+        /// Send this file, of at most 64 MiB; the message is what you say about it
+        #[arg(long, value_name = "PATH")]
+        file: Option<PathBuf>,
         /// Your own id for the message: the same again sends nothing and tells its state
         #[arg(long, value_name = "KEY")]
         id: Option<String>,
@@ -105,6 +109,17 @@ pub(crate) enum Command {
         /// Print everything after this number, and leave the place where you read last
         #[arg(long, value_name = "SEQ")]
         since: Option<u64>,
+    },
+    /// Save a file that came
+    Save {
+        /// Its number, as `cf read` shows it
+        #[arg(value_name = "ID")]
+        seq: u64,
+        /// Where to: a file, or a folder; here, unless said otherwise
+        path: Option<PathBuf>,
+        /// Replace the file that is there
+        #[arg(long)]
+        force: bool,
     },
     /// Show the conversations
     Chats,

@@ -81,6 +81,16 @@ pub(crate) fn line(value: &Value, field: &str) -> String {
     shown
 }
 
+/// A length in bytes, as people say it.
+pub(crate) fn size(len: &Value) -> String {
+    let len = len.as_u64().unwrap_or_default();
+    match len {
+        0..1_000 => format!("{len} bytes"),
+        1_000..1_000_000 => format!("{}.{} kB", len / 1_000, len / 100 % 10),
+        _ => format!("{}.{} MB", len / 1_000_000, len / 100_000 % 10),
+    }
+}
+
 /// The start of an id: enough to tell it apart, and for `cf` to find it.
 pub(crate) fn short(value: &Value, field: &str) -> String {
     text(value, field).chars().take(8).collect()

@@ -416,7 +416,11 @@ impl Client {
         }
     }
 
-    async fn call<T: Send + 'static>(
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        self.inner.store.clone()
+    }
+
+    pub(crate) async fn call<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Driver, Timestamp) -> Result<T> + Send + 'static,
     ) -> Result<T> {

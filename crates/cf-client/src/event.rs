@@ -1,6 +1,6 @@
-use bytes::Bytes;
 use cf_core::{
-    ContentId, ContentState, ConversationId, InviteId, ParticipantId, ProtocolId, Timestamp,
+    Content, ContentId, ContentState, ConversationId, InviteId, ParticipantId, ProtocolId,
+    Timestamp,
 };
 
 /// One entry of a client's event log.
@@ -30,8 +30,8 @@ pub enum EventKind {
         from: Option<ParticipantId>,
         /// The author's id of it.
         id: ContentId,
-        /// The content.
-        content: Bytes,
+        /// The content. A large one is read with [`crate::Client::read_large`].
+        content: Content,
         /// When the author says it was sent.
         sent_at: Option<Timestamp>,
     },

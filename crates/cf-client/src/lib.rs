@@ -20,6 +20,7 @@ mod client;
 mod components;
 mod driver;
 mod event;
+mod large;
 mod overlay;
 mod records;
 mod service;
@@ -30,5 +31,6 @@ pub use components::{Components, Counters, Profile};
 pub use driver::limits;
 pub use driver::{
     Commit, ConversationInfo, Driver, Effect, LinkOptions, confirmed_events, events_after,
+    read_large,
 };
 pub use event::{Event, EventKind, Request};

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use cf_core::{
-    BundleId, ContentId, ContentState, ConversationId, DeliveryAddress, DeliveryPoint, Error,
-    FailureReason, InstanceId, Invitation, Invite, InviteId, Locator, Offer, OfferId,
+    BundleId, Content, ContentId, ContentState, ConversationId, DeliveryAddress, DeliveryPoint,
+    Error, FailureReason, InstanceId, Invitation, Invite, InviteId, Locator, Offer, OfferId,
     ParticipantId, PeerId, ProtocolId, Result, Secret, Timestamp,
 };
 use prost::Message;
@@ -30,6 +30,7 @@ pub(crate) const EVENTS: &[u8] = b"#events";
 pub(crate) const CURSORS: &[u8] = b"cursors";
 pub(crate) const CONTACTS: &[u8] = b"contacts";
 pub(crate) const UNSENT: &[u8] = b"#unsent";
+pub(crate) const SPOOLS: &[u8] = b"spools";
 
 /// The namespace of a conversation's own records.
 pub(crate) fn instance_namespace(instance: InstanceId) -> Bytes {
@@ -65,6 +66,40 @@ pub(crate) fn states_namespace(conversation: ConversationId) -> Bytes {
 /// it; value: the number of its event.
 pub(crate) fn received_namespace(conversation: ConversationId) -> Bytes {
     [b"received/", conversation.as_bytes()].concat().into()
+}
+
+/// The sides of a conversation that a spool may belong to.
+const OWN: u8 = 0;
+const PEER: u8 = 1;
+
+/// The key of a large content's spool: conversation, side, content id with its
+/// length, author. `from` is `None` for what is sent here.
+pub(crate) fn spool_key(
+    conversation: ConversationId,
+    from: Option<Option<&ParticipantId>>,
+    id: &ContentId,
+) -> Bytes {
+    let side = if from.is_some() { PEER } else { OWN };
+    let author = from.flatten().map_or(&[][..], ParticipantId::as_bytes);
+    let len = id.as_bytes().len() as u8;
+    [
+        conversation.as_bytes(),
+        &[side, len][..],
+        id.as_bytes(),
+        author,
+    ]
+    .concat()
+    .into()
+}
+
+/// Whether a spool is of a content that is sent here.
+pub(crate) fn is_own_spool(key: &[u8]) -> bool {
+    key.get(16) == Some(&OWN)
+}
+
+/// The namespace of a spool's rows. Key: the offset where the row starts.
+pub(crate) fn spool_namespace(key: &[u8]) -> Bytes {
+    [b"#spool/", key].concat().into()
 }
 
 pub(crate) fn cursor_key(locator: &Locator, address: &DeliveryAddress) -> Bytes {
@@ -317,7 +352,14 @@ pub(crate) fn write_event(at: Timestamp, kind: &EventKind) -> Bytes {
             from: participant(from),
             anonymous: from.is_none(),
             id: content_id.to_bytes(),
-            content: content.clone(),
+            content: match content {
+                Content::Bytes(bytes) => bytes.clone(),
+                Content::Large { .. } => Bytes::new(),
+            },
+            large: match content {
+                Content::Bytes(_) => 0,
+                Content::Large { len } => *len,
+            },
             sent_at: sent_at.map_or(0, |at| at.0),
         }),
         EventKind::State {
@@ -404,7 +446,10 @@ pub(crate) fn read_event(seq: u64, bytes: &Bytes) -> Result<Event> {
             conversation: id(&message.conversation)?,
             from: read_participant(&message.from, message.anonymous)?,
             id: ContentId::new(message.id)?,
-            content: message.content,
+            content: match message.large {
+                0 => Content::Bytes(message.content),
+                len => Content::Large { len },
+            },
             sent_at: (message.sent_at > 0).then_some(Timestamp(message.sent_at)),
         },
         Some(Kind::State(state)) => EventKind::State {

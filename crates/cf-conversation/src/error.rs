@@ -29,6 +29,17 @@ pub enum Error {
         /// What is possible at the present delivery points, in bytes.
         max: usize,
     },
+    /// Content that is to be sent by its length instead.
+    #[error(
+        "content of {len} bytes is too long to be given as bytes, at most {max}: send it as a \
+         large one"
+    )]
+    TooLongForBytes {
+        /// The content's length in bytes.
+        len: usize,
+        /// What is possible, in bytes.
+        max: usize,
+    },
     /// The records are not what this component stored.
     #[error("the records of a conversation are damaged: {0}")]
     Records(&'static str),
@@ -41,7 +52,9 @@ impl From<Error> for cf_core::Error {
             Error::Rejected(_) => ErrorKind::Rejected,
             Error::Unsupported(_) => ErrorKind::Unsupported,
             Error::Unavailable(_) => ErrorKind::Unavailable,
-            Error::Misuse(_) | Error::TooLong { .. } => ErrorKind::Misuse,
+            Error::Misuse(_) | Error::TooLong { .. } | Error::TooLongForBytes { .. } => {
+                ErrorKind::Misuse
+            }
             Error::Records(_) => ErrorKind::Other,
         };
         Self::from_source(kind, error)

@@ -6,14 +6,15 @@
 //! | [`private_2()`] | `/cf/conversation/private/2`: private/1 that heals against a quantum attacker too |
 //! | [`Ratchet`] | the double ratchet within it, bare: confidential, not reliable |
 //! | [`Reliable`] | a wrapper that adds sequence, acknowledgement and resending to any |
+//! | [`Segments`] | a wrapper that carries contents of any length over any reliable one |
 //!
 //! The specifications are `docs/spec/conversation-private-1.md` and
-//! `docs/spec/conversation-private-2.md`. The two layers
+//! `docs/spec/conversation-private-2.md`. The three layers
 //! meet only in the contracts of [`cf_core`]:
 //!
 //! ```text
-//! content → Reliable (sequence, acknowledgement) → Ratchet (encryption, tag) → frame
-//! content ← Reliable (order, repetition)         ← Ratchet (tag, decryption) ← frame
+//! content → Segments (parts) → Reliable (sequence) → Ratchet (encryption, tag) → frame
+//! content ← Segments (whole) ← Reliable (order)    ← Ratchet (tag, decryption) ← frame
 //! ```
 
 mod crypto;
@@ -23,6 +24,7 @@ mod label;
 mod point;
 mod ratchet;
 mod reliable;
+pub mod segments;
 mod wire;
 
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use cf_core::{ConversationProtocol, ProtocolId};
 pub use error::Error;
 pub use ratchet::{HealingSettings, Ratchet};
 pub use reliable::{Reliable, ReliableSettings};
+pub use segments::Segments;
 
 /// The id of the conversations that [`private()`] makes.
 pub const PRIVATE: ProtocolId = ProtocolId::from_static("/cf/conversation/private/1");
@@ -39,7 +42,11 @@ pub const PRIVATE: ProtocolId = ProtocolId::from_static("/cf/conversation/privat
 /// The id of the conversations that [`private_2()`] makes.
 pub const PRIVATE_2: ProtocolId = ProtocolId::from_static("/cf/conversation/private/2");
 
-/// Makes `/cf/conversation/private/1`: reliability around the double ratchet.
+/// The id of what [`Segments`] wraps in them.
+const RELIABLE: ProtocolId = ProtocolId::from_static("/cf/conversation/reliable/1");
+
+/// Makes `/cf/conversation/private/1`: contents of any length, over reliability
+/// around the double ratchet.
 ///
 /// ```
 /// use cf_core::ConversationProtocol;
@@ -47,7 +54,7 @@ pub const PRIVATE_2: ProtocolId = ProtocolId::from_static("/cf/conversation/priv
 /// assert!(private.properties().reliable && private.properties().forward_secret);
 /// ```
 pub fn private() -> Arc<dyn ConversationProtocol> {
-    Arc::new(Reliable::new(PRIVATE, Arc::new(Ratchet::new())))
+    segmented(PRIVATE, Ratchet::new())
 }
 
 /// Makes `/cf/conversation/private/2`: private/1 with post-quantum healing.
@@ -58,5 +65,10 @@ pub fn private() -> Arc<dyn ConversationProtocol> {
 /// assert!(private.properties().reliable && private.properties().post_quantum_healing);
 /// ```
 pub fn private_2() -> Arc<dyn ConversationProtocol> {
-    Arc::new(Reliable::new(PRIVATE_2, Arc::new(Ratchet::healing())))
+    segmented(PRIVATE_2, Ratchet::healing())
+}
+
+fn segmented(id: ProtocolId, ratchet: Ratchet) -> Arc<dyn ConversationProtocol> {
+    let reliable = Reliable::new(RELIABLE, Arc::new(ratchet));
+    Arc::new(Segments::new(id, Arc::new(reliable)))
 }

@@ -11,3 +11,5 @@
 pub(crate) mod ratchet;
 #[path = "generated/cf_conversation_reliable.rs"]
 pub(crate) mod reliable;
+#[path = "generated/cf_conversation_segments.rs"]
+pub(crate) mod segments;

@@ -193,7 +193,7 @@ pub enum Input {
     /// Someone to invite, with the offer that their bundle has for this protocol.
     Candidate(Peer),
     /// A part of content that was given by handle, asked for with
-    /// [`Output::WantChunk`].
+    /// [`Output::WantChunk`]; an empty one if it can't be read any more.
     Chunk {
         /// Which content.
         content: ContentId,
@@ -289,13 +289,14 @@ pub enum Output {
         /// The author's id of it.
         content: ContentId,
     },
-    /// Give [`Input::Chunk`] with this part of a content.
+    /// Give [`Input::Chunk`] with this part of a content. It is within the content's
+    /// length, and the same bytes each time that it is asked for.
     WantChunk {
         /// Which content.
         content: ContentId,
         /// Where the part starts, in bytes.
         offset: u64,
-        /// How long it is at most, in bytes.
+        /// How long it is, in bytes.
         len: u32,
     },
 }

@@ -4,6 +4,8 @@
 //! `cargo bench -p cf --bench scale -- 20000`. One process makes the home, fresh
 //! ones open it, so that nothing of the making is measured.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod contacts;
+mod file;
 mod init;
 mod read;
 mod send;
@@ -69,7 +70,24 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
         Command::Requests => contacts::requests(&mut session, &mut out).await,
         Command::Accept { id } => contacts::accept(&mut session, &id, &mut out).await,
         Command::Decline { id } => contacts::decline(&mut session, &id, &mut out).await,
-        Command::Send { who, text, id } => send::run(&mut session, &who, text, id, &mut out).await,
+        Command::Send {
+            who,
+            text,
+            file: Some(path),
+            id,
+        } => {
+            let caption = text.unwrap_or_default();
+            file::send(&mut session, &who, &path, caption, id, &mut out).await
+        }
+        Command::Send {
+            who,
+            text,
+            file: None,
+            id,
+        } => send::run(&mut session, &who, text.unwrap_or_default(), id, &mut out).await,
+        Command::Save { seq, path, force } => {
+            file::save(&mut session, seq, path, force, &mut out).await
+        }
         Command::Read { follow, since } => read::run(&mut session, follow, since, &mut out).await,
         Command::Chats => status::chats(&mut session, &mut out).await,
         Command::Status => status::status(&mut session, &mut out).await,

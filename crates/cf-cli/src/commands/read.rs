@@ -54,7 +54,17 @@ fn sentence(event: &Value) -> Option<String> {
             format!("{name} (corrected): {text}")
         }
         "delete" => format!("* {name} has taken a message back."),
-        "attachment" => format!("* {name} sent the file {}.", show::line(event, "file")),
+        "attachment" => {
+            let (file, len) = (show::line(event, "file"), show::size(&event["len"]));
+            let caption = match show::line(event, "caption") {
+                caption if caption.is_empty() => caption,
+                caption => format!(" ({caption})"),
+            };
+            format!(
+                "{name}: file {file}, {len}{caption}: cf save {}",
+                event["seq"]
+            )
+        }
         "unknown_content" => format!(
             "* {name} sent something of another application (domain {}, type {}).",
             event["domain"], event["tag"]

@@ -110,7 +110,7 @@ async fn accepted(session: &mut Session, talk: &str, id: &str, mut state: Value)
     Ok(state)
 }
 
-fn failed(state: &Value) -> bool {
+pub(super) fn failed(state: &Value) -> bool {
     state["state"] == "failed"
 }
 
@@ -125,7 +125,7 @@ fn parse(line: &str) -> std::result::Result<(String, String), String> {
     Ok((id, text.to_owned()))
 }
 
-fn print(out: &mut Output, state: &Value) -> Outcome {
+pub(super) fn print(out: &mut Output, state: &Value) -> Outcome {
     out.object(state, |state| {
         Some(match state["reason"].as_str() {
             Some(reason) => format!("failed: {reason}"),
@@ -135,7 +135,7 @@ fn print(out: &mut Output, state: &Value) -> Outcome {
     Ok(())
 }
 
-fn draw_id() -> String {
+pub(super) fn draw_id() -> String {
     let mut id = [0; 16];
     SystemRandom::default().fill(&mut id);
     hex(&id)

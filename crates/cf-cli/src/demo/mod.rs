@@ -6,7 +6,7 @@ mod postcard;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cf::core::{ContentState, ConversationId, Delivery, Error, Identity, Result};
+use cf::core::{Content, ContentState, ConversationId, Delivery, Error, Identity, Result};
 use cf::ds::{MemoryService, Tap};
 use cf::identity::SoftwareIdentity;
 use cf::store::MemoryStore;
@@ -277,7 +277,7 @@ async fn message(events: &mut Events, of: ConversationId) -> Result<String> {
     wait(events, |event| match event {
         EventKind::Message {
             conversation,
-            content,
+            content: Content::Bytes(content),
             ..
         } if conversation == of => Some(String::from_utf8_lossy(&content).into_owned()),
         _ => None,

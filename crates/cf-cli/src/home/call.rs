@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The version of what goes over the socket.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The first line of a connection.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,6 +58,45 @@ pub(crate) enum Call {
         after: Option<u64>,
         confirm: Option<u64>,
         wait: bool,
+    },
+    /// How much of a file's bytes the home has, or their state once they were sent.
+    Begin {
+        conversation: String,
+        id: String,
+        len: u64,
+    },
+    /// The next of a file's bytes, in hexadecimal digits.
+    Spool {
+        conversation: String,
+        id: String,
+        offset: u64,
+        bytes: String,
+    },
+    /// Sends a file's bytes, of which the home has all.
+    Finish {
+        conversation: String,
+        id: String,
+    },
+    /// Sends what a file is.
+    Attach {
+        conversation: String,
+        id: String,
+        name: String,
+        media_type: String,
+        len: u64,
+        digest: String,
+        content: String,
+        caption: String,
+    },
+    /// What the file is that an event brought.
+    File {
+        seq: u64,
+    },
+    /// Some of its bytes.
+    Bytes {
+        seq: u64,
+        offset: u64,
+        len: usize,
     },
     Chats,
     Status,

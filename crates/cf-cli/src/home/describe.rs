@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use cf::content::{Content, Reference};
-use cf::core::{ContentId, ContentState, FailureReason, ParticipantId};
+use cf::content::{Attachment, Content, Reference};
+use cf::core::{
+    Content as Sent, ContentId, ContentState, Error, FailureReason, ParticipantId, Result,
+};
 use cf::{ConversationInfo, Event, EventKind, Request};
 use serde_json::{Value, json};
 
@@ -62,7 +64,10 @@ fn event_kind(kind: &EventKind, names: &Names) -> (&'static str, Value) {
             content,
             sent_at,
         } => {
-            let (kind, mut value) = said(content);
+            let (kind, mut value) = match content {
+                Sent::Bytes(content) => said(content),
+                Sent::Large { len } => ("large_content", json!({ "len": len })),
+            };
             value["conversation"] = json!(conversation.to_string());
             value["from"] = participant(from.as_ref());
             value["name"] = names.of(from.as_ref());
@@ -147,17 +152,7 @@ fn said(content: &Bytes) -> (&'static str, Value) {
             let read: Vec<_> = receipt.read.iter().map(reference).collect();
             ("receipt", json!({ "read": read }))
         }
-        Ok(Content::Attachment(file)) => {
-            let value = json!({
-                "file": file.name,
-                "media_type": file.media_type,
-                "len": file.len,
-                "digest": hex(&file.digest),
-                "content": content_id(&file.content),
-                "caption": file.caption,
-            });
-            ("attachment", value)
-        }
+        Ok(Content::Attachment(file)) => ("attachment", attachment(&file)),
         Ok(Content::Unknown(frame)) => {
             let (domain, tag) = (frame.domain, frame.tag);
             let value = json!({ "domain": domain, "tag": tag, "bytes": hex(&frame.payload) });
@@ -165,6 +160,18 @@ fn said(content: &Bytes) -> (&'static str, Value) {
         }
         Ok(_) | Err(_) => ("unreadable_content", json!({ "bytes": hex(content) })),
     }
+}
+
+/// What a file is, as its sender says.
+pub(super) fn attachment(file: &Attachment) -> Value {
+    json!({
+        "file": file.name,
+        "media_type": file.media_type,
+        "len": file.len,
+        "digest": hex(&file.digest),
+        "content": content_id(&file.content),
+        "caption": file.caption,
+    })
 }
 
 fn reference(to: &Reference) -> Value {
@@ -211,7 +218,21 @@ fn participant(id: Option<&ParticipantId>) -> Value {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    let pair = |byte: &u8| [digit(byte >> 4), digit(byte & 15)];
+    bytes.iter().flat_map(pair).collect()
+}
+
+/// Reads what [`hex`] wrote.
+pub(crate) fn unhex(text: &str) -> Result<Vec<u8>> {
+    let digit = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
+    let byte = |pair: &[u8]| match *pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    };
+    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
+    bytes.ok_or_else(|| Error::malformed("bytes are given as hexadecimal digits"))
 }
 
 #[cfg(test)]

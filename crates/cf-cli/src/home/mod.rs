@@ -3,11 +3,12 @@
 
 mod call;
 mod describe;
+mod files;
 mod owner;
 mod server;
 mod session;
 mod socket;
 
 pub(crate) use call::Call;
-pub(crate) use describe::hex;
+pub(crate) use describe::{hex, unhex};
 pub(crate) use session::Session;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cf::content::Content;
+use cf::content::{Attachment, Content};
 use cf::core::{ContentId, ConversationId, Error, Result};
 use cf::discovery::Link;
 use cf::{Client, ConversationInfo, Home, LinkOptions, Request};
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 8 << 20;
 
 pub(super) struct Owner {
-    client: Client,
+    pub(super) client: Client,
     name: String,
     fingerprint: String,
     home: String,
@@ -106,6 +106,41 @@ impl Owner {
                 confirm,
                 wait,
             } => self.read(after, confirm, wait).await,
+            Call::Begin {
+                conversation,
+                id,
+                len,
+            } => self.begin(&conversation, &id, len).await,
+            Call::Spool {
+                conversation,
+                id,
+                offset,
+                bytes,
+            } => self.spool(&conversation, &id, offset, &bytes).await,
+            Call::Finish { conversation, id } => self.finish(&conversation, &id).await,
+            Call::Attach {
+                conversation,
+                id,
+                name,
+                media_type,
+                len,
+                digest,
+                content,
+                caption,
+            } => {
+                let digest = describe::unhex(&digest)?.try_into();
+                let attachment = Attachment {
+                    name,
+                    media_type,
+                    len,
+                    digest: digest.map_err(|_| Error::malformed("a digest takes 32 bytes"))?,
+                    content: cf::content_id(&content)?,
+                    caption,
+                };
+                self.attach(&conversation, &id, attachment).await
+            }
+            Call::File { seq } => self.file(seq).await,
+            Call::Bytes { seq, offset, len } => self.bytes(seq, offset, len).await,
             Call::Chats => {
                 let conversations = self.client.conversations().await?;
                 Ok(conversations.iter().map(describe::conversation).collect())
@@ -280,14 +315,14 @@ impl Owner {
     }
 }
 
-fn sent(talk: ConversationId, id: &ContentId, state: cf::core::ContentState) -> Value {
+pub(super) fn sent(talk: ConversationId, id: &ContentId, state: cf::core::ContentState) -> Value {
     let mut value = describe::state(id, state);
     value["conversation"] = json!(talk.to_string());
     value
 }
 
 /// Reads an id as it is printed.
-fn conversation_id(text: &str) -> Result<ConversationId> {
+pub(super) fn conversation_id(text: &str) -> Result<ConversationId> {
     let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
     let bytes: Option<Vec<u8>> = (0..32).step_by(2).map(byte).collect();
     let bytes = bytes.filter(|_| text.len() == 32);

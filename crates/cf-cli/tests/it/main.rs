@@ -6,6 +6,7 @@
 )]
 
 mod demo;
+mod files;
 mod hidden;
 mod home;
 mod kills;

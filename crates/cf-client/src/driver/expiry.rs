@@ -25,6 +25,7 @@ impl Driver {
 
     fn try_expire(&mut self, now: Timestamp) -> Result<()> {
         self.expire_parked(now);
+        self.expire_spools(now)?;
         let over = |since: u64| Timestamp(since).after(REQUEST_LIFETIME) <= now;
         for (key, value) in self.overlay.scan(REQUESTS, &Scan::prefix(""))? {
             if over(records::read::<wire::Request>(&value)?.sent_at) {

@@ -10,12 +10,14 @@ mod contacts;
 mod expiry;
 mod instances;
 mod invites;
+mod large;
 mod outbox;
 mod parked;
 mod points;
 mod restore;
 mod sessions;
 mod sleep;
+mod telling;
 mod unsent;
 mod way;
 
@@ -39,6 +41,7 @@ pub mod limits {
     pub use super::contacts::CONTACT_LIFETIME;
     pub use super::expiry::REQUEST_LIFETIME;
     pub use super::invites::{INVITE_LIFETIME, MAX_REQUESTS};
+    pub use super::large::{SPOOL_ROW, SPOOL_STEP, UNSENT_FOR};
     pub use super::parked::{
         MAX_PARKED, MAX_PARKED_BYTES, MAX_PARKED_BYTES_IN_ALL, MAX_PARKED_IN_ALL, PARKED_FOR,
         SEARCH_RATE,
@@ -50,6 +53,8 @@ pub mod limits {
 }
 
 pub use contact::LinkOptions;
+use large::Spools;
+pub use large::read_large;
 use outbox::Outbox;
 use parked::Parked;
 use sleep::Instance;
@@ -88,6 +93,7 @@ pub struct Driver {
 
     outbox: Outbox,
     parked: Parked,
+    spools: Spools,
     wakes: BTreeSet<(Timestamp, Wake)>,
     work: VecDeque<Work>,
     try_all_parked: bool,
@@ -186,6 +192,7 @@ enum Wake {
     Rest,
     Rotation(InstanceId),
     Expiry,
+    Spool,
 }
 
 /// What an input left to do within the same commit.
@@ -211,6 +218,8 @@ enum Work {
     PeerContact(InstanceId, cf_core::BundleSet),
     /// A peer that is to be told how this client is.
     GiveContact(InstanceId),
+    /// A part of a large content that a conversation wants.
+    Chunk(InstanceId, ContentId, std::ops::Range<u64>),
 }
 
 /// A conversation, as an application sees it.
@@ -267,6 +276,7 @@ impl Driver {
                 Wake::Rest => self.rest_at_its_time(now),
                 Wake::Rotation(instance) => self.rotate(instance, now),
                 Wake::Expiry => self.expire(now),
+                Wake::Spool => self.drop_rows(now),
             }
         }
         self.settle(now);

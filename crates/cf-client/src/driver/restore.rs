@@ -60,6 +60,7 @@ impl Driver {
             unsent: Backlog::default(),
             outbox: Outbox::default(),
             parked: Parked::default(),
+            spools: Default::default(),
             wakes: BTreeSet::new(),
             work: VecDeque::new(),
             try_all_parked: false,
@@ -70,6 +71,7 @@ impl Driver {
         driver.check_version()?;
         driver.restore_numbers()?;
         driver.restore_parked()?;
+        driver.restore_spools(now)?;
         driver.restore_inboxes(now)?;
         driver.restore_contact()?;
         driver.restore_conversations(now)?;

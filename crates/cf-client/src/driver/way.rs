@@ -12,13 +12,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    Content, ContentId, ContentState, ConversationEvent, ConversationId, Delivery, DeliveryPoint,
-    Error, ErrorKind, FailureReason, Incoming, Input, InstanceId, Locator, Output, ParticipantId,
-    Result, Routed, Start, Tag, Timestamp,
+    Content, ContentId, ContentState, ConversationId, Delivery, DeliveryPoint, Error, ErrorKind,
+    Incoming, Input, InstanceId, Locator, Output, ParticipantId, Result, Routed, Start, Tag,
+    Timestamp,
 };
 
 use super::{Driver, Effect, Wake, Work};
-use crate::event::EventKind;
 use crate::records::{self, CURSORS};
 
 /// The most further tags that conversations may derive for one payload.
@@ -185,6 +184,20 @@ impl Driver {
             Output::Contact { bundles, .. } => {
                 self.work.push_back(Work::PeerContact(instance, bundles));
             }
+            Output::WantChunk {
+                content,
+                offset,
+                len,
+            } => self.want_chunk(instance, content, offset, len),
+            Output::Chunk {
+                from,
+                content,
+                offset,
+                bytes,
+            } => self.keep_chunk(instance, from.as_ref(), &content, offset, bytes, now),
+            Output::DropChunks { from, content } => {
+                self.drop_chunks(instance, from.as_ref(), &content, now);
+            }
             _ => self.counters.add("unsupported.output"),
         }
     }
@@ -209,120 +222,6 @@ impl Driver {
             // A framing may blind it, so everything is tried, once for an input.
             Tag::Standing(_) => self.try_all_parked = true,
         }
-    }
-
-    /// Logs what a conversation tells, and keeps the states of contents.
-    fn told(&mut self, instance: InstanceId, event: ConversationEvent, now: Timestamp) {
-        let Some(found) = self.conversations.get(&instance) else {
-            return;
-        };
-        let Some(awake) = found.awake.as_deref() else {
-            return;
-        };
-        let (conversation, record) = (found.id, &awake.record);
-        let (pair, renewed) = (record.pair, record.renews || record.standing > 0);
-        let kind = match event {
-            ConversationEvent::Content {
-                id,
-                from,
-                content: Content::Bytes(content),
-                sent_at,
-            } => {
-                if pair && !self.note_received(conversation, &id, renewed) {
-                    return self.counters.add("duplicate.content");
-                }
-                EventKind::Message {
-                    conversation,
-                    from,
-                    id,
-                    content,
-                    sent_at,
-                }
-            }
-            ConversationEvent::State { id, state } => {
-                if !self.put_state(conversation, &id, state) {
-                    return;
-                }
-                EventKind::State {
-                    conversation,
-                    id,
-                    state,
-                }
-            }
-            ConversationEvent::Gap { missing } => EventKind::Gap {
-                conversation,
-                missing,
-            },
-            ConversationEvent::GapClosed => EventKind::GapClosed { conversation },
-            ConversationEvent::Joined(participant) => EventKind::Joined {
-                conversation,
-                participant,
-            },
-            ConversationEvent::Left(participant) => EventKind::Left {
-                conversation,
-                participant,
-            },
-            ConversationEvent::Unknown { kind } => EventKind::Unknown { conversation, kind },
-            ConversationEvent::Closed => {
-                if !self.session_closed(instance, now) {
-                    return;
-                }
-                EventKind::Closed { conversation }
-            }
-            ConversationEvent::Duplicate => return self.counters.add("duplicate.frame"),
-            _ => return self.counters.add("unsupported.event"),
-        };
-        self.log(&kind, now);
-    }
-
-    /// Takes note of a content that came; `false` if it had come before, in another
-    /// session.
-    fn note_received(
-        &mut self,
-        conversation: ConversationId,
-        id: &ContentId,
-        renewed: bool,
-    ) -> bool {
-        let namespace = records::received_namespace(conversation);
-        let known = renewed && matches!(self.overlay.get(&namespace, id.as_bytes()), Ok(Some(_)));
-        if !known {
-            let number = records::number_key(self.next_event);
-            self.overlay.put(namespace, id.to_bytes(), number);
-        }
-        !known
-    }
-
-    /// Moves a content's state on; `false` if that would take back what was told.
-    pub(super) fn put_state(
-        &mut self,
-        conversation: ConversationId,
-        id: &ContentId,
-        state: ContentState,
-    ) -> bool {
-        let rank = |state: ContentState| match state {
-            ContentState::Queued => 1,
-            ContentState::Accepted => 2,
-            ContentState::Failed(FailureReason::Expired) => 3,
-            ContentState::Delivered => 4,
-            ContentState::Read => 5,
-            _ => 3,
-        };
-        let before = self.state(conversation, id).ok().flatten();
-        if before.is_none() && state == ContentState::Read {
-            // What was never sent here can't have been read.
-            self.counters.add("unknown.receipt");
-            return false;
-        }
-        if before.is_some_and(|before| rank(before) >= rank(state)) {
-            return false;
-        }
-        let value = vec![records::write_state(state) as u8];
-        self.overlay.put(
-            records::states_namespace(conversation),
-            id.to_bytes(),
-            value,
-        );
-        true
     }
 }
 
@@ -531,6 +430,9 @@ impl Driver {
                     self.peer_contact_came(instance, bundles, now);
                 }
                 Work::GiveContact(instance) => self.give_contact(instance, now),
+                Work::Chunk(instance, content, range) => {
+                    self.give_chunk(instance, content, range, now);
+                }
             }
         }
     }

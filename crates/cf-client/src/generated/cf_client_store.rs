@@ -256,6 +256,23 @@ pub struct Request {
     #[prost(uint64, tag = "20")]
     pub held_since: u64,
 }
+/// A large content's bytes. Key: conversation, 0 for what is sent here and 1 for
+/// what comes, length of the content id, content id, author.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Spool {
+    /// 0: not known yet
+    #[prost(uint64, tag = "1")]
+    pub len: u64,
+    /// how many bytes are there, of what is sent here
+    #[prost(uint64, tag = "2")]
+    pub filled: u64,
+    /// 1 is filled, 2 is kept, 3 is let go of
+    #[prost(uint32, tag = "3")]
+    pub state: u32,
+    /// when it was begun, milliseconds since 1970
+    #[prost(uint64, tag = "4")]
+    pub at: u64,
+}
 /// One entry of the event log. Key: its number.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Event {
@@ -280,6 +297,9 @@ pub mod event {
         pub content: ::prost::bytes::Bytes,
         #[prost(uint64, tag = "6")]
         pub sent_at: u64,
+        /// its length, if its bytes are in a spool; otherwise 0
+        #[prost(uint64, tag = "7")]
+        pub large: u64,
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct State {

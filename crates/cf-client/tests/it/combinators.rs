@@ -72,7 +72,11 @@ impl Person {
         let mut heard = Vec::new();
         while heard.len() < count {
             let missing = format!("text {} of {count}", heard.len() + 1);
-            if let EventKind::Message { content, .. } = self.next(&missing).await {
+            if let EventKind::Message {
+                content: cf_core::Content::Bytes(content),
+                ..
+            } = self.next(&missing).await
+            {
                 heard.push(String::from_utf8_lossy(&content).into_owned());
             }
         }
@@ -84,7 +88,11 @@ impl Person {
         let mut heard = Vec::new();
         let moment = Duration::from_millis(500);
         while let Ok(next) = tokio::time::timeout(moment, self.events.next()).await {
-            if let EventKind::Message { content, .. } = next.unwrap().unwrap().kind {
+            if let EventKind::Message {
+                content: cf_core::Content::Bytes(content),
+                ..
+            } = next.unwrap().unwrap().kind
+            {
                 heard.push(String::from_utf8_lossy(&content).into_owned());
             }
         }

@@ -181,7 +181,7 @@ impl Person {
         let of = |kind: &EventKind| match kind {
             EventKind::Message {
                 conversation: c,
-                content,
+                content: cf_core::Content::Bytes(content),
                 from,
                 ..
             } if *c == conversation && content == text => Some(from.clone()),
@@ -192,7 +192,7 @@ impl Person {
 
     /// How often a text was told in any conversation.
     fn heard(&self, text: &str) -> usize {
-        let is = |kind: &&EventKind| matches!(kind, EventKind::Message { content, .. } if content == text);
+        let is = |kind: &&EventKind| matches!(kind, EventKind::Message { content: cf_core::Content::Bytes(content), .. } if content == text);
         self.told.iter().filter(is).count()
     }
 }

@@ -383,7 +383,7 @@ pub(crate) fn check_order(events: &[Event], of: ConversationId, sent: &[String],
             EventKind::GapClosed { conversation } if *conversation == of => gap = false,
             EventKind::Message {
                 conversation,
-                content,
+                content: cf_core::Content::Bytes(content),
                 ..
             } if *conversation == of => {
                 let place = sent.iter().position(|text| text.as_bytes() == &content[..]);

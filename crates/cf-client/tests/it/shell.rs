@@ -91,7 +91,10 @@ async fn a_store_that_fails_costs_no_content() {
         while let Some(event) = events.next().await.expect("readable") {
             match event.kind {
                 EventKind::Request(request) => drop(raya.accept(request.id).await.expect("free")),
-                EventKind::Message { content, .. } => {
+                EventKind::Message {
+                    content: cf_core::Content::Bytes(content),
+                    ..
+                } => {
                     got.push(String::from_utf8_lossy(&content).into_owned());
                     if got.len() == sent.len() {
                         break;

@@ -399,7 +399,7 @@ pub(crate) fn texts(events: &[Event], of: ConversationId) -> Vec<String> {
     let text = |event: &Event| match &event.kind {
         cf_client::EventKind::Message {
             conversation,
-            content,
+            content: Content::Bytes(content),
             ..
         } if *conversation == of => Some(String::from_utf8_lossy(content).into_owned()),
         _ => None,

@@ -27,6 +27,7 @@ use cf_core::{
 };
 
 use conversation::{Origin, ReliableConversation};
+pub(crate) use overlay::Overlay;
 
 /// Makes a conversation protocol of two participants reliable: content arrives
 /// once and in order, or is reported as failed.

@@ -219,7 +219,8 @@ fn a_state_from_older_records_repeats_no_pair_for_other_bytes() {
 
 #[test]
 fn content_that_does_not_fit_is_refused_with_both_numbers() {
-    for protocol in [private(), bare()] {
+    let reliable = Reliable::new(PRIVATE, bare());
+    for protocol in [Arc::new(reliable), bare()] {
         let mut pair = Pair::new(&protocol, Faults::NONE, 6);
         pair.run_for(Duration::from_secs(10));
         let now = pair.now;

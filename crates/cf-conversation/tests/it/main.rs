@@ -13,6 +13,7 @@ mod pair;
 mod pressure;
 mod receipts;
 mod security;
+mod segments;
 mod sessions;
 mod soak;
 mod storm;

@@ -116,6 +116,11 @@ pub(crate) struct Side {
     pub(crate) renewals: usize,
     pub(crate) outbox: Vec<Publish>,
     pub(crate) random: SeededRandom,
+    /// The large contents that it sends.
+    pub(crate) large: HashMap<ContentId, Bytes>,
+    /// The parts that it received.
+    pub(crate) chunks: BTreeMap<(ContentId, u64), Bytes>,
+    wanted: Vec<(ContentId, u64, u32)>,
 }
 
 impl Side {
@@ -144,9 +149,72 @@ impl Side {
             renewals: 0,
             outbox: Vec::new(),
             random,
+            large: HashMap::new(),
+            chunks: BTreeMap::new(),
+            wanted: Vec::new(),
         };
         side.drain();
         side
+    }
+
+    /// Gives the parts that are wanted, as a driver does before its commit.
+    fn give_chunks(&mut self, now: Timestamp) {
+        while let Some((content, offset, len)) = self.wanted.pop() {
+            let whole = self.large.get(&content).cloned().unwrap_or_default();
+            let from = whole.len().min(offset as usize);
+            let bytes = whole.slice(from..whole.len().min(from + len as usize));
+            let input = Input::Chunk {
+                content,
+                offset,
+                bytes,
+            };
+            let mut env = Env {
+                now,
+                random: &mut self.random,
+                records: &self.records,
+            };
+            self.conversation.handle(input, &mut env).unwrap();
+            self.drain();
+        }
+    }
+
+    pub(crate) fn send_large(&mut self, id: &str, bytes: impl Into<Bytes>, now: Timestamp) {
+        let (id, bytes) = (
+            ContentId::new(id.as_bytes().to_vec()).unwrap(),
+            bytes.into(),
+        );
+        let len = bytes.len() as u64;
+        self.large.insert(id.clone(), bytes);
+        let (id, content) = (Some(id), Content::Large { len });
+        self.handle(Input::Send { id, content }, now).unwrap();
+    }
+
+    /// The parts of a content, joined.
+    pub(crate) fn joined(&self, id: &ContentId) -> Vec<u8> {
+        let mut joined = Vec::new();
+        for ((_, offset), part) in self.chunks.iter().filter(|((of, _), _)| of == id) {
+            assert_eq!(
+                *offset,
+                joined.len() as u64,
+                "a part is missing or overlaps"
+            );
+            joined.extend_from_slice(part);
+        }
+        joined
+    }
+
+    /// Takes an input and dies before its commit.
+    pub(crate) fn die_within(&mut self, input: Input, now: Timestamp) {
+        let before = (self.records.clone(), self.chunks.clone(), self.events.len());
+        let (outbox, unsent) = (self.outbox.clone(), self.unsent.clone());
+        let (signals, answered) = (self.signals.len(), self.answered.len());
+        self.handle(input, now).ok();
+        (self.records, self.chunks) = (before.0, before.1);
+        (self.outbox, self.unsent) = (outbox, unsent);
+        self.events.truncate(before.2);
+        self.signals.truncate(signals);
+        self.answered.truncate(answered);
+        self.restart(now);
     }
 
     /// Gives an input and drains the outputs; how many there were.
@@ -158,6 +226,7 @@ impl Side {
         };
         let result = self.conversation.handle(input, &mut env);
         let outputs = self.drain();
+        self.give_chunks(now);
         result.map(|()| outputs)
     }
 
@@ -181,7 +250,9 @@ impl Side {
         self.standing.clear();
         self.listening.clear();
         self.wake = Timestamp::NEVER;
+        self.wanted.clear();
         self.drain();
+        self.give_chunks(now);
     }
 
     pub(crate) fn drain(&mut self) -> usize {
@@ -205,6 +276,20 @@ impl Side {
                 Output::Record(change) => self.records.apply(change),
                 Output::WakeAt(at) => self.wake = at,
                 Output::Answered(peer) => self.answered.push(peer),
+                Output::WantChunk {
+                    content,
+                    offset,
+                    len,
+                } => self.wanted.push((content, offset, len)),
+                Output::Chunk {
+                    content,
+                    offset,
+                    bytes,
+                    ..
+                } => drop(self.chunks.insert((content, offset), bytes)),
+                Output::DropChunks { content, .. } => {
+                    self.chunks.retain(|(of, _), _| *of != content);
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -230,6 +315,8 @@ pub(crate) struct Faults {
     pub(crate) loss: u64,
     pub(crate) repetition: u64,
     pub(crate) restart: u64,
+    /// How often a process dies within an input, before its commit.
+    pub(crate) death: u64,
     pub(crate) longest_delay: u64,
 }
 
@@ -238,12 +325,14 @@ impl Faults {
         loss: 0,
         repetition: 0,
         restart: 0,
+        death: 0,
         longest_delay: 1,
     };
     pub(crate) const BAD: Self = Self {
         loss: 30,
         repetition: 10,
         restart: 3,
+        death: 0,
         longest_delay: 5_000,
     };
 }
@@ -431,6 +520,9 @@ impl Pair {
         let side = &mut self.sides[to];
         if !side.listening.contains(&incoming.point) {
             return;
+        }
+        if self.faults.death > 0 && self.random.chance(self.faults.death) {
+            side.die_within(Input::Frame(incoming.clone()), self.now);
         }
         if !side.expected.contains(&incoming.tag) {
             let input = Input::Miss {

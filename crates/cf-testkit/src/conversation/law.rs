@@ -12,7 +12,7 @@ laws! {
     RELIABLE = "Properties", "content is delivered in spite of loss",
         "Content is delivered in spite of loss, or its failure told.";
     ORDER = "ConversationEvent", "content comes in order while no gap is open",
-        "Where `Properties::reliable` is declared, an author's contents come in the order of sending, except between this and `GapClosed`.";
+        "Where `Properties::reliable` is declared, an author's contents come in the order of sending, a large one when it is whole, except between this and `GapClosed`.";
     REJECTED = "Conversation", "a refused input changes nothing",
         "An input that gives an error leaves the state exactly as it was, and puts nothing out.";
     FORGED = "Properties", "a forged frame brings no content",

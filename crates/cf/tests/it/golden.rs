@@ -29,7 +29,11 @@ async fn open(folder: &Path, who: &str) -> Client {
 async fn texts(client: &Client, count: usize) -> Vec<String> {
     let (mut events, mut texts) = (client.events_after(0), Vec::new());
     while texts.len() < count {
-        if let EventKind::Message { content, .. } = events.next().await.unwrap().unwrap().kind {
+        if let EventKind::Message {
+            content: cf::core::Content::Bytes(content),
+            ..
+        } = events.next().await.unwrap().unwrap().kind
+        {
             texts.push(String::from_utf8(content.to_vec()).unwrap());
         }
     }

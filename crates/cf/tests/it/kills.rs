@@ -156,7 +156,11 @@ fn check(folder: &Path) -> (usize, usize) {
     let told = events(&raya)
         .into_iter()
         .filter_map(|event| match event.kind {
-            EventKind::Message { id, content, .. } => Some((id, content)),
+            EventKind::Message {
+                id,
+                content: cf::core::Content::Bytes(content),
+                ..
+            } => Some((id, content)),
             _ => None,
         });
     let told: Vec<_> = told.collect();
