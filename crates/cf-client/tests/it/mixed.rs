@@ -232,12 +232,16 @@ async fn two_framings_and_two_initializations_in_one_client() {
         tap.take();
         person.say(conversation, "and to you").await;
         saro.hear(conversation, "and to you").await;
+        // In the second round, the first conversation may still have something to say.
         let payloads = tap.take();
-        assert!(!payloads.is_empty());
-        for Delivery { payload, .. } in payloads {
-            assert_eq!(salted.route(&payload).is_ok(), is_salted);
-            assert_eq!(tagged.route(&payload).is_ok(), !is_salted);
-        }
+        let is_of = |router: &dyn Router| {
+            let routed = |delivery: &&Delivery| router.route(&delivery.payload).is_ok();
+            payloads.iter().filter(routed).count()
+        };
+        let (of_tagged, of_salted) = (is_of(&*tagged), is_of(&*salted));
+        assert_eq!(of_tagged + of_salted, payloads.len(), "none is of both");
+        assert_eq!(of_salted > 0, is_salted);
+        assert!(of_tagged > 0 || is_salted);
     }
     // The inbox authenticates who asks; a shared key does not.
     let mut names = Vec::new();

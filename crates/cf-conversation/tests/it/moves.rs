@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cf_conversation::{Reliable, ReliableSettings, private};
+use cf_conversation::{PRIVATE, Ratchet, Reliable, ReliableSettings, private};
 use cf_core::{
     ContentState, ConversationEvent, ConversationProtocol, DeliveryPoint, Input, PointInfo,
 };
@@ -16,7 +16,11 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A pair in which both have heard from each other.
 fn settled(seed: u64) -> Pair {
-    let mut pair = Pair::new(&private(), Faults::NONE, seed);
+    settled_in(&private(), seed)
+}
+
+fn settled_in(protocol: &Arc<dyn ConversationProtocol>, seed: u64) -> Pair {
+    let mut pair = Pair::new(protocol, Faults::NONE, seed);
     for (from, id) in [(1, "hello"), (0, "hello"), (1, "well"), (0, "well")] {
         pair.send(from, id, id);
         pair.run_for(Duration::from_secs(10));
@@ -164,9 +168,12 @@ fn both_move_at_once_and_again_while_the_other_is_away() {
 /// by the next.
 #[test]
 fn the_points_make_no_content_too_long() {
-    let mut pair = settled(5);
+    // Without what would cut a content.
+    let reliable: Arc<dyn ConversationProtocol> =
+        Arc::new(Reliable::new(PRIVATE, Arc::new(Ratchet::new())));
+    let mut pair = settled_in(&reliable, 5);
     let fits = (1..16_384).rev().find(|len| {
-        let mut side = settled(5);
+        let mut side = settled_in(&reliable, 5);
         let now = side.now;
         side.sides[0].send("long", vec![b'x'; *len], now).is_ok()
     });
