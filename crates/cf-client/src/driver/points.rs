@@ -1,6 +1,7 @@
 //! Where conversations are reached: their own points change now and then, and
 //! when a service is no longer there; what is known of a peer's points is told.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cf_core::{
@@ -104,6 +105,13 @@ impl Driver {
         });
         let own = own.collect::<Vec<_>>();
         self.settled(instance, &own, now);
+    }
+
+    /// Takes note of where all conversations are.
+    pub(super) fn restore_places(&mut self, now: Timestamp) {
+        let all: BTreeSet<_> = self.conversations.keys().copied().collect();
+        all.into_iter()
+            .for_each(|instance| self.settle_in(instance, now));
     }
 
     /// A conversation's time at its points is over.

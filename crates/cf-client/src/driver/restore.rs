@@ -64,6 +64,8 @@ impl Driver {
         driver.restore_conversations(now)?;
         driver.restore_outbox()?;
         driver.restore_invites()?;
+        // What this publishes comes behind what the outbox has.
+        driver.restore_places(now);
         driver.expire(now);
         driver.replay_requests(now)?;
         driver.settle(now);
@@ -152,10 +154,6 @@ impl Driver {
                 records::read_participant(&record.participant, record.participant.is_empty())?;
             self.insert(instance, id, protocol, participant, record.name, machine);
             self.drain(instance, now);
-        }
-        let all: BTreeSet<_> = self.conversations.keys().copied().collect();
-        for instance in all {
-            self.settle_in(instance, now);
         }
         Ok(())
     }
