@@ -46,6 +46,19 @@ pub(crate) struct Global {
     pub(crate) verbose: u8,
 }
 
+/// What can be set.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Setting {
+    /// Whether `cf read` tells authors that you have read what it printed
+    ReadReceipts,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make a home: a new identity and an empty store
@@ -101,7 +114,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "KEY")]
         id: Option<String>,
     },
-    /// Print what came since you read last
+    /// Print what came since you read last; its authors learn that you have read it
+    ///
+    /// `cf config read-receipts off` keeps that to yourself.
     Read {
         /// Keep printing as it comes
         #[arg(long)]
@@ -120,6 +135,13 @@ pub(crate) enum Command {
         /// Replace the file that is there
         #[arg(long)]
         force: bool,
+    },
+    /// Show a setting, or change it
+    Config {
+        /// Which
+        setting: Setting,
+        /// What it is to be
+        value: Option<Switch>,
     },
     /// Show the conversations
     Chats,

@@ -13,6 +13,7 @@ const HOME: &str = "home";
 const NAME: &str = "name";
 const SEED: &str = "seed";
 const SERVICE: &str = "service";
+const READ_RECEIPTS: &str = "read_receipts";
 
 /// A folder that holds a client whole: its encrypted store, and the key of it
 /// unless a passphrase opens it.
@@ -145,6 +146,25 @@ impl Home {
         self.store.commit(&batch)?;
         self.service = Some(url.to_owned());
         Ok(())
+    }
+
+    /// Whether authors are to be told what was read; so it is unless set otherwise.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn read_receipts(&self) -> Result<bool> {
+        let set = self.store.get(HOME.as_bytes(), READ_RECEIPTS.as_bytes())?;
+        Ok(set.is_none_or(|set| set[..] != *b"off"))
+    }
+
+    /// Sets whether authors are to be told what was read.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn set_read_receipts(&self, on: bool) -> Result<()> {
+        let mut batch = Batch::default();
+        batch.put(HOME, READ_RECEIPTS, if on { "on" } else { "off" });
+        self.store.commit(&batch)
     }
 
     /// Composes the home's client.

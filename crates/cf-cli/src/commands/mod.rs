@@ -89,6 +89,9 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             file::save(&mut session, seq, path, force, &mut out).await
         }
         Command::Read { follow, since } => read::run(&mut session, follow, since, &mut out).await,
+        Command::Config { setting, value } => {
+            status::config(&mut session, setting, value, &mut out).await
+        }
         Command::Chats => status::chats(&mut session, &mut out).await,
         Command::Status => status::status(&mut session, &mut out).await,
         Command::Init { .. } | Command::Demo => Ok(()),

@@ -85,6 +85,10 @@ fn sentence(event: &Value) -> Option<String> {
             let (id, reason) = (show::line(event, "id"), show::line(event, "reason"));
             format!("* Your message {id} was not delivered: {reason}.")
         }
+        "state" if event["state"] == "read" => {
+            let id = show::line(event, "id");
+            format!("* Conversation {talk}: they have read your message {id}.")
+        }
         "unknown" => format!("* Conversation {talk}: something that this version does not know."),
         "closed" => format!("* Conversation {talk} has ended."),
         _ => return None,

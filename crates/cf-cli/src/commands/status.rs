@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::{Outcome, only};
+use crate::arguments::{Setting, Switch};
 use crate::home::{Call, Session};
 use crate::show::{self, Output};
 
@@ -26,6 +27,26 @@ pub(super) async fn status(session: &mut Session, out: &mut Output) -> Outcome {
     session.settle().await?;
     let status = only(session.call(Call::Status).await?)?;
     out.object(&status, |status| Some(describe(status)))?;
+    Ok(())
+}
+
+pub(super) async fn config(
+    session: &mut Session,
+    setting: Setting,
+    value: Option<Switch>,
+    out: &mut Output,
+) -> Outcome {
+    let on = value.map(|value| matches!(value, Switch::On));
+    let call = match setting {
+        Setting::ReadReceipts => Call::Config { read_receipts: on },
+    };
+    let settings = only(session.call(call).await?)?;
+    out.object(&settings, |settings| {
+        Some(match settings["read_receipts"].as_bool() {
+            Some(true) => "Authors learn what you have read.".to_owned(),
+            _ => "Nobody learns what you have read.".to_owned(),
+        })
+    })?;
     Ok(())
 }
 

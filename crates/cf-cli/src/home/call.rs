@@ -100,6 +100,10 @@ pub(crate) enum Call {
     },
     Chats,
     Status,
+    /// Changes a setting, if it is to, and tells it.
+    Config {
+        read_receipts: Option<bool>,
+    },
 }
 
 /// Objects as they are printed, or what went wrong.

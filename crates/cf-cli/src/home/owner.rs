@@ -1,13 +1,15 @@
 //! The process that has the home open: what it does for itself and for others.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cf::content::{Attachment, Content};
 use cf::core::{ContentId, ConversationId, Error, Result};
 use cf::discovery::Link;
-use cf::{Client, ConversationInfo, Home, LinkOptions, Request};
+use cf::{Client, ConversationInfo, EventKind, Home, LinkOptions, Request};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::call::Call;
@@ -17,6 +19,8 @@ use super::describe::{self, Names};
 const WAIT: Duration = Duration::from_secs(5);
 /// How long nothing must come before it is taken that nothing waits at the service.
 const QUIET: Duration = Duration::from_millis(200);
+/// How long receipts wait for others to travel with, and a little more.
+const RECEIPTS: Duration = Duration::from_millis(100);
 /// How long a command waits for a service at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How much an answer holds before it is cut, in bytes: the longest event fits in
@@ -24,32 +28,33 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 8 << 20;
 
 pub(super) struct Owner {
+    home: Home,
     pub(super) client: Client,
-    name: String,
-    fingerprint: String,
-    home: String,
+    place: String,
     service: String,
     locator: String,
     /// One after the other, so that nobody is asked twice.
     adding: Mutex<()>,
+    /// Whether receipts may wait for others to travel with.
+    has_read: AtomicBool,
 }
 
 impl Owner {
     pub(super) fn new(
-        home: &Home,
+        home: Home,
         client: Client,
         place: &str,
         service: &str,
         locator: &str,
     ) -> Self {
         Self {
+            home,
             client,
-            name: home.name().to_owned(),
-            fingerprint: describe::hex(home.identity().id().as_bytes()),
-            home: place.to_owned(),
+            place: place.to_owned(),
             service: service.to_owned(),
             locator: locator.to_owned(),
             adding: Mutex::default(),
+            has_read: AtomicBool::new(false),
         }
     }
 
@@ -146,6 +151,12 @@ impl Owner {
                 Ok(conversations.iter().map(describe::conversation).collect())
             }
             Call::Status => self.status().await,
+            Call::Config { read_receipts } => {
+                if let Some(on) = read_receipts {
+                    self.home.set_read_receipts(on)?;
+                }
+                Ok(vec![json!({ "read_receipts": self.home.read_receipts()? })])
+            }
         }
     }
 
@@ -210,6 +221,9 @@ impl Owner {
         wait: bool,
     ) -> Result<Vec<Value>> {
         if let Some(seq) = confirm {
+            if self.home.read_receipts()? {
+                self.say_read(seq).await?;
+            }
             self.client.confirm(seq).await?;
         }
         let mut events = match after {
@@ -233,12 +247,37 @@ impl Owner {
         Ok(lines)
     }
 
+    /// Tells the authors of what was printed, up to a number, that it was read.
+    async fn say_read(&self, seq: u64) -> Result<()> {
+        let mut events = self.client.events()?;
+        let mut saying = JoinSet::new();
+        while events.last() < seq
+            && let Ok(event) = timeout(WAIT, events.next()).await
+            && let Some(event) = event?
+        {
+            if let EventKind::Message {
+                conversation,
+                from,
+                id,
+                ..
+            } = event.kind
+            {
+                self.has_read.store(true, Ordering::Relaxed);
+                let client = self.client.clone();
+                saying.spawn(async move { client.read(conversation, from, id).await });
+            }
+        }
+        // A conversation that is no longer there tells nobody.
+        while saying.join_next().await.is_some() {}
+        Ok(())
+    }
+
     async fn status(&self) -> Result<Vec<Value>> {
         let (waiting, parked) = self.client.waiting().await?;
         Ok(vec![json!({
-            "name": self.name,
-            "fingerprint": self.fingerprint,
-            "home": self.home,
+            "name": self.home.name(),
+            "fingerprint": describe::hex(self.home.identity().id().as_bytes()),
+            "home": self.place,
             "service": self.service,
             "locator": self.locator,
             "owner": std::process::id(),
@@ -296,6 +335,9 @@ impl Owner {
     /// Waits a moment for what can be published to be so.
     pub(super) async fn publish(&self, patience: Duration) {
         let published = async {
+            if self.has_read.load(Ordering::Relaxed) {
+                sleep(RECEIPTS).await;
+            }
             while self
                 .client
                 .waiting()

@@ -171,7 +171,7 @@ impl Session {
         let locator = service.locator().to_string();
         let client = home.builder().shared_service(service).open()?;
         let shown = folder.display().to_string();
-        let owner = Arc::new(Owner::new(&home, client, &shown, &url, &locator));
+        let owner = Arc::new(Owner::new(home, client, &shown, &url, &locator));
         let server = Server::start(folder, &owner)?;
         Ok(Access::Owner(owner, server))
     }

@@ -125,3 +125,22 @@ fn lines_of_standard_input_are_messages() {
     let shown = town.run("raya", &["read", "--since", "0"]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains("Saro: four\n    lines"));
 }
+
+#[test]
+fn an_author_learns_what_was_read_unless_the_reader_keeps_it() {
+    let town = Town::with_two();
+    let state = |id: &str, text: &str| {
+        town.json("raya", &["read"]);
+        town.json("saro", &["read"]);
+        let again = town.json("saro", &["send", "Raya", text, "--id", id]);
+        again[0]["state"].as_str().expect("a state").to_owned()
+    };
+    town.json("saro", &["send", "Raya", "for you", "--id", "one"]);
+    assert_eq!(state("one", "for you"), "read");
+    let set = town.json("raya", &["config", "read-receipts", "off"]);
+    assert_eq!(set[0]["read_receipts"], false);
+    town.json("saro", &["send", "Raya", "and this", "--id", "two"]);
+    assert_eq!(state("two", "and this"), "delivered");
+    let set = town.json("raya", &["config", "read-receipts"]);
+    assert_eq!(set[0]["read_receipts"], false, "it is kept");
+}

@@ -79,6 +79,8 @@ pub struct Driver {
     /// Those in memory, by when they were used last.
     used: BTreeSet<(Timestamp, InstanceId)>,
     max_awake: usize,
+    /// Those that are asleep and listen where nothing comes any more.
+    strayed: Vec<InstanceId>,
     by_id: HashMap<ConversationId, Sessions>,
     /// The conversations of two, by who the other one is.
     pairs: HashMap<ParticipantId, ConversationId>,

@@ -106,6 +106,14 @@ impl Driver {
         self.settled(instance, &own, now);
     }
 
+    /// Takes note of where all conversations are.
+    pub(super) fn restore_places(&mut self, now: Timestamp) {
+        let mut all = std::mem::take(&mut self.strayed);
+        all.extend(self.used.iter().map(|(_, instance)| *instance));
+        all.into_iter()
+            .for_each(|instance| self.settle_in(instance, now));
+    }
+
     /// A conversation's time at its points is over.
     pub(super) fn rotate(&mut self, instance: InstanceId, now: Timestamp) {
         if !self.is_present(instance) {

@@ -51,6 +51,7 @@ impl Driver {
             conversations: HashMap::new(),
             used: BTreeSet::new(),
             max_awake: MAX_AWAKE,
+            strayed: Vec::new(),
             by_id: HashMap::new(),
             pairs: HashMap::new(),
             named: HashMap::new(),
@@ -78,6 +79,8 @@ impl Driver {
         driver.restore_unsent(now)?;
         driver.restore_outbox()?;
         driver.restore_invites()?;
+        // What this publishes comes behind what the outbox has.
+        driver.restore_places(now);
         driver.expire(now);
         driver.replay_requests(now)?;
         driver.settle(now);
@@ -157,11 +160,8 @@ impl Driver {
                 self.wakes.insert((until, Wake::Superseded(instance)));
             }
             match record.asleep {
-                true => self.take_asleep(instance, &record, now)?,
-                false => {
-                    self.wake_up(instance, record, now)?;
-                    self.settle_in(instance, now);
-                }
+                true => self.take_asleep(instance, &record)?,
+                false => self.wake_up(instance, record, now)?,
             }
         }
         Ok(())

@@ -288,7 +288,6 @@ impl Driver {
         &mut self,
         instance: InstanceId,
         record: &wire::Conversation,
-        now: Timestamp,
     ) -> Result<()> {
         self.remember(instance, record)?;
         let mut found = Instance::asleep(record)?;
@@ -312,7 +311,7 @@ impl Driver {
                 let at = Timestamp(record.rotate_at);
                 self.set_wake(None, at, Wake::Rotation(instance));
             }
-            false => self.settle_in(instance, now),
+            false => self.strayed.push(instance),
         }
         for tag in read_tags(&record.tags)? {
             self.route_tag(instance, tag);

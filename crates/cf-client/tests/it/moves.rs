@@ -131,10 +131,16 @@ fn a_conversation_leaves_a_service_that_is_no_longer_configured() {
     // Raya keeps both services; Saro changes to the second.
     world.recompose(1, |components| components.services.push(service("second")));
     world.settle(5);
+    // What waits in the outbox at that start goes on.
+    world.faults.outage = true;
+    world.send(0, talk, "waits");
     world.recompose(0, |components| {
         components.services = vec![service("second")]
     });
+    world.run(1);
+    world.faults.outage = false;
     world.settle(10);
+    assert_eq!(said(&world, talk)[1], ["waits"]);
     // The last that the first service carries is the news of the move.
     world.gone.insert(locator("world"));
     for number in 0..5 {

@@ -17,6 +17,11 @@ use crate::wiretap::Wiretap;
 /// How many of those behind it may overtake a payload.
 const OVERTAKING: usize = 200;
 
+/// How much waits on the way in one direction: what comes beyond is lost. A process
+/// that dies over what arrives, and then sends everything again, would otherwise be
+/// answered by more than it can take in.
+const CAPACITY: usize = 500;
+
 /// How many tags a driver lets an instance derive for one frame.
 const BUDGET: u32 = 8_192;
 
@@ -298,7 +303,7 @@ impl Storm {
         let line = &mut self.lines[1 - from];
         let is_lost = line.cut_until > self.now && line.cut_loses;
         let copies = self.fates.passages().len();
-        if is_lost {
+        if is_lost || line.waiting.len() >= CAPACITY {
             return Outcome::Unknown(Error::unavailable("the network is cut"));
         }
         if line.waiting.is_empty() {
