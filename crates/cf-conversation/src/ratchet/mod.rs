@@ -146,7 +146,8 @@ impl ConversationProtocol for Ratchet {
         _: Arc<dyn Identity>,
         env: &mut Env<'_>,
     ) -> Result<Box<dyn cf_core::Conversation>> {
-        Ok(Box::new(RatchetConversation::restore(env)?))
+        let restored = RatchetConversation::restore(env).map_err(Error::of_records)?;
+        Ok(Box::new(restored))
     }
 }
 

@@ -5,7 +5,7 @@ use cf_core::{ConversationEvent, Timestamp};
 
 use crate::Error;
 
-use super::frame::{Acknowledgement, WINDOW};
+use super::frame::{Acknowledgement, MAX_SEQUENCE, WINDOW};
 
 /// How many contents wait behind a missing one at most.
 pub(crate) const MAX_HELD: usize = 256;
@@ -40,7 +40,12 @@ pub(crate) enum Follows {
 
 impl Order {
     pub(crate) fn new(hold: Duration) -> Self {
-        Self::restore(hold, 1, BTreeSet::new(), BTreeMap::new())
+        Self {
+            next: 1,
+            missing: BTreeSet::new(),
+            held: BTreeMap::new(),
+            hold,
+        }
     }
 
     pub(crate) fn restore(
@@ -48,12 +53,20 @@ impl Order {
         next: u64,
         missing: BTreeSet<u64>,
         held: BTreeMap<u64, Held>,
-    ) -> Self {
-        Self {
-            next,
-            missing,
-            held,
-            hold,
+    ) -> Result<Self, Error> {
+        let may_miss = |number: &u64| (1..next).contains(number);
+        let may_hold = |number: &u64| *number > next && number - next <= WINDOW;
+        let is_good = (1..MAX_SEQUENCE).contains(&next)
+            && missing.iter().all(may_miss)
+            && held.keys().all(may_hold);
+        match is_good {
+            true => Ok(Self {
+                next,
+                missing,
+                held,
+                hold,
+            }),
+            false => Err(Error::Records("numbers of a sequence")),
         }
     }
 
