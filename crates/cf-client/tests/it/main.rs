@@ -8,4 +8,6 @@ mod observer;
 mod probes;
 mod rules;
 mod shell;
+mod statistics;
+mod unlinkable;
 mod world;
