@@ -13,6 +13,7 @@ mod pair;
 mod pressure;
 mod security;
 mod soak;
+mod stolen;
 mod storm;
 mod truth;
 mod vectors;
