@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod combinators;
+mod damaged;
 mod large;
 mod mixed;
 mod moves;
@@ -10,4 +11,6 @@ mod probes;
 mod rules;
 mod sessions;
 mod shell;
+mod statistics;
+mod unlinkable;
 mod world;

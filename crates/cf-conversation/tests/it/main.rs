@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
+mod damaged;
 mod delivery;
 mod golden;
 mod hostile;
@@ -16,6 +17,7 @@ mod security;
 mod segments;
 mod sessions;
 mod soak;
+mod stolen;
 mod storm;
 mod truth;
 mod vectors;
