@@ -131,7 +131,8 @@ fn a_conversation_leaves_a_service_that_is_no_longer_configured() {
     // Raya keeps both services; Saro changes to the second.
     world.recompose(1, |components| components.services.push(service("second")));
     world.settle(5);
-    // What waits in the outbox at that start goes on.
+    // What waits in the outbox at that start goes on, under the first of its numbers.
+    world.kill(0);
     world.faults.outage = true;
     world.send(0, talk, "waits");
     world.recompose(0, |components| {
