@@ -149,7 +149,8 @@ impl Driver {
     /// already it is that one, and what begins is a new session in it. It sends
     /// once the peer has answered; at once if the session before has no answer.
     ///
-    /// With `protocol`, by that one, whether or not the owner names it.
+    /// With `protocol`, by that one, whether or not the owner names it; it begins
+    /// another conversation if this client prefers that of the one that there is.
     ///
     /// # Errors
     /// `Unsupported` if nothing is common; those of the initialization and
@@ -160,9 +161,12 @@ impl Driver {
         protocol: Option<&ProtocolId>,
         now: Timestamp,
     ) -> Result<ConversationId> {
-        let owner = self.read_bundles(bundles, now)?.owner;
-        let known = owner.and_then(|owner| self.pairs.get(&owner).copied());
-        let instance = self.ask(bundles, protocol, known, now)?;
+        let info = self.read_bundles(bundles, now)?;
+        let known = (info.owner.as_ref())
+            .and_then(|owner| self.pairs.get(owner).copied())
+            .filter(|known| protocol.is_none_or(|by| self.may_renew(*known, by)));
+        let same = known.and_then(|known| self.protocol_that_renews(known, &info));
+        let instance = self.ask(bundles, protocol.or(same.as_ref()), known, now)?;
         let conversation = self.conversations[&instance].id;
         if known.is_some() && !self.has_answer(conversation) {
             self.make_current(instance, now);

@@ -201,8 +201,13 @@ impl Driver {
         let best = (self.components.conversations.iter())
             .find(|c| theirs.contains(c.id()) && c.properties().max_participants == Some(2))
             .map(|c| c.id().clone());
+        let to_them = |protocol: &ProtocolId| theirs.iter().position(|other| other == protocol);
+        let better = |best: &ProtocolId| {
+            let for_them = to_them(&protocol).is_none_or(|now| to_them(best) < Some(now));
+            self.rank(best) < present && for_them
+        };
         match best {
-            Some(best) if self.rank(&best) < present => {
+            Some(best) if better(&best) => {
                 self.counters.add("upgrading.session");
                 self.ask(&bundles, Some(&best), Some(conversation), now)?;
                 Ok(())
@@ -212,7 +217,7 @@ impl Driver {
     }
 
     /// The place of a conversation protocol among those of this client.
-    fn rank(&self, protocol: &ProtocolId) -> usize {
+    pub(super) fn rank(&self, protocol: &ProtocolId) -> usize {
         let all = &self.components.conversations;
         all.iter()
             .position(|c| c.id() == protocol)

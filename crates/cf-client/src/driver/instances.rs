@@ -260,8 +260,8 @@ impl Driver {
                 .insert(ConversationId::from_slice(&record.named)?, id);
         }
         if record.pair && !record.closed {
-            self.pairs
-                .insert(ParticipantId::new(record.participant.clone())?, id);
+            let participant = ParticipantId::new(record.participant.clone())?;
+            self.pairs.entry(participant).or_insert(id);
         }
         match self.by_id.entry(id) {
             Entry::Vacant(vacant) => {

@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use cf_core::{
-    ConversationId, Error, InstanceId, Invitation, InviteId, ParticipantId, ProtocolId, Result,
-    Scan, Timestamp,
+    BundleInfo, ConversationId, Error, InstanceId, Invitation, InviteId, ParticipantId, ProtocolId,
+    Result, Scan, Timestamp,
 };
 
 use super::instances::Standing;
@@ -55,24 +55,40 @@ impl Driver {
     pub(super) fn sender_of(&self, invitation: &Invitation) -> Sender {
         let named = invitation.invite.conversation;
         let named = self.named.get(&named).copied().unwrap_or(named);
-        let of_sender = (invitation.from.as_ref()).and_then(|from| self.pairs.get(from));
+        let of_sender = (invitation.from.as_ref())
+            .and_then(|from| self.pairs.get(from))
+            .filter(|known| self.may_renew(**known, &invitation.invite.conversation_protocol));
         match (self.by_id.get(&named), of_sender) {
             (_, Some(conversation)) => Sender::Peer(*conversation),
             (None, None) => Sender::Stranger,
-            (Some(_), None) if self.was_of(named, &invitation.from) => Sender::Stranger,
+            (Some(_), None) if self.is_of(named, &invitation.from) => Sender::Stranger,
             (Some(_), None) => Sender::Impostor,
         }
     }
 
-    /// Whether a conversation that is closed was with somebody.
-    fn was_of(&self, conversation: ConversationId, from: &Option<ParticipantId>) -> bool {
+    /// Whether a protocol is at least as good to this client as that of a
+    /// conversation. By another one a peer begins another conversation, if it may:
+    /// nobody makes one worse without being asked.
+    pub(super) fn may_renew(&self, conversation: ConversationId, by: &ProtocolId) -> bool {
+        let present = self.protocol_of(conversation);
+        present.is_none_or(|present| self.rank(by) <= self.rank(&present))
+    }
+
+    /// The protocol of a conversation's current session.
+    pub(super) fn protocol_of(&self, conversation: ConversationId) -> Option<ProtocolId> {
+        let current = self.by_id.get(&conversation)?.current;
+        ProtocolId::parse(&self.record(current).ok()?.protocol).ok()
+    }
+
+    /// Whether a conversation is, or was, with somebody.
+    fn is_of(&self, conversation: ConversationId, from: &Option<ParticipantId>) -> bool {
         let from = from
             .as_ref()
             .map(ParticipantId::as_bytes)
             .unwrap_or_default();
         let current = self.by_id.get(&conversation).map(|s| s.current);
         let record = current.and_then(|instance| self.record(instance).ok());
-        record.is_some_and(|record| record.closed && record.participant == from)
+        record.is_some_and(|record| record.pair && record.participant == from)
     }
 
     /// Takes an invite of the other participant.
@@ -310,9 +326,25 @@ impl Driver {
         let bundles = self.peer_contact(conversation)?.ok_or_else(|| {
             Error::unavailable("it is not known how the peer is asked into a new session")
         })?;
-        let instance = self.ask(&bundles, None, Some(conversation), now)?;
+        let info = self.read_bundles(&bundles, now)?;
+        let protocol = self.protocol_that_renews(conversation, &info);
+        let instance = self.ask(&bundles, protocol.as_ref(), Some(conversation), now)?;
         self.make_current(instance, now);
         Ok(())
+    }
+
+    /// The protocol of a conversation, as long as both have it: a renewal changes
+    /// nothing else.
+    pub(super) fn protocol_that_renews(
+        &self,
+        conversation: ConversationId,
+        info: &BundleInfo,
+    ) -> Option<ProtocolId> {
+        let present = self.protocol_of(conversation)?;
+        let theirs = &info.spec.conversation_protocols;
+        let is_common =
+            theirs.contains(&present) && self.components.conversation(&present).is_some();
+        is_common.then_some(present)
     }
 
     /// Whether the current session has an answer, or hopes for one.
@@ -379,7 +411,9 @@ impl Driver {
         };
         found.record.closed = true;
         let participant = found.participant.clone();
-        if let (true, Some(participant)) = (current, participant) {
+        if let (true, Some(participant)) = (current, participant)
+            && self.pairs.get(&participant) == Some(&conversation)
+        {
             self.pairs.remove(&participant);
         }
         self.put_conversation(instance);
