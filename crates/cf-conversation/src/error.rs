@@ -34,6 +34,18 @@ pub enum Error {
     Records(&'static str),
 }
 
+impl Error {
+    /// What went wrong with stored bytes is nobody's fault outside.
+    pub(crate) fn of_records(error: cf_core::Error) -> cf_core::Error {
+        match error.kind() {
+            ErrorKind::Malformed | ErrorKind::Rejected | ErrorKind::Misuse => {
+                Self::Records("a field").into()
+            }
+            _ => error,
+        }
+    }
+}
+
 impl From<Error> for cf_core::Error {
     fn from(error: Error) -> Self {
         let kind = match error {

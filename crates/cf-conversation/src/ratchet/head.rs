@@ -23,6 +23,12 @@ use super::session::{ReceiveChain, SendChain, Session};
 /// The version of the layout.
 const VERSION: u8 = 1;
 
+/// Above every number of a frame, so that a damaged record overflows nothing.
+const MAX_NUMBER: u32 = 1 << 31;
+
+/// Above every number of a publish.
+const MAX_PUBLISH: u64 = 1 << 62;
+
 /// The key of the record.
 pub(crate) const KEY: &[u8] = b"h";
 
@@ -83,6 +89,19 @@ pub(crate) fn decode(
     };
     if !rest.0.is_empty() {
         return Err(Error::Records("the head is too long").into());
+    }
+    let numbers = [
+        send.number,
+        send.began.previous,
+        send.known,
+        receive.as_ref().map_or(0, |receive| receive.next),
+    ];
+    let is_good = numbers.iter().all(|number| *number < MAX_NUMBER)
+        && send.known <= send.number
+        && send.first_publish <= next_publish
+        && next_publish < MAX_PUBLISH;
+    if !is_good {
+        return Err(Error::Records("a number in the head").into());
     }
     let session = Session {
         root,

@@ -201,7 +201,8 @@ impl ConversationProtocol for Ratchet {
         _: Arc<dyn Identity>,
         env: &mut Env<'_>,
     ) -> Result<Box<dyn cf_core::Conversation>> {
-        let restored = RatchetConversation::restore(self.labels, self.healing, env)?;
+        let restored = RatchetConversation::restore(self.labels, self.healing, env)
+            .map_err(Error::of_records)?;
         Ok(Box::new(restored))
     }
 }

@@ -106,10 +106,11 @@ impl Skipped {
             .and_then(|place| place.try_into().ok())
             .ok_or_else(damaged)?;
         let place = u64::from_be_bytes(place);
+        let next = place.checked_add(1).ok_or_else(damaged)?;
         let stored = StoredSkippedKey::decode(value).map_err(|_| damaged())?;
         let tag = RoutingTag::from_slice(&stored.tag).map_err(|_| damaged())?;
         let key: [u8; 32] = stored.key[..].try_into().map_err(|_| damaged())?;
-        self.next = self.next.max(place + 1);
+        self.next = self.next.max(next);
         self.keys.insert(
             place,
             SkippedKey {

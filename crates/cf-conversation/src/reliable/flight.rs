@@ -2,7 +2,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cf_core::{ContentId, DeliveryPoint, Publish, PublishId, Timestamp};
 
-use super::frame::{Acknowledgement, MAX_SKIPPED, MAX_UNACKNOWLEDGED, WINDOW};
+use crate::Error;
+
+use super::frame::{Acknowledgement, MAX_SEQUENCE, MAX_SKIPPED, MAX_UNACKNOWLEDGED, WINDOW};
 
 /// How often a content is sent again before a frame without content follows it.
 const FIRST_PROBE: u32 = 4;
@@ -66,18 +68,31 @@ impl Flight {
 
 impl Flights {
     pub(crate) fn new() -> Self {
-        Self::restore(1, 0, BTreeSet::new())
-    }
-
-    pub(crate) fn restore(next: u64, acknowledged: u64, closed: BTreeSet<u64>) -> Self {
         Self {
-            next,
-            acknowledged,
-            closed,
+            next: 1,
+            acknowledged: 0,
+            closed: BTreeSet::new(),
             flights: BTreeMap::new(),
             due: BTreeSet::new(),
             by_publish: HashMap::new(),
         }
+    }
+
+    pub(crate) fn restore(
+        next: u64,
+        acknowledged: u64,
+        closed: BTreeSet<u64>,
+    ) -> Result<Self, Error> {
+        let is_below = acknowledged < next && closed.iter().all(|number| *number < next);
+        if !is_below || next >= MAX_SEQUENCE {
+            return Err(Error::Records("numbers of a sequence"));
+        }
+        Ok(Self {
+            next,
+            acknowledged,
+            closed,
+            ..Self::new()
+        })
     }
 
     /// The next sequence number.

@@ -11,6 +11,10 @@ use super::contact;
 /// How far a sequence goes beyond what its receiver has all of.
 pub(crate) const WINDOW: u64 = 16_384;
 
+/// Above every sequence number and place in a record, so that a damaged one
+/// overflows nothing.
+pub(crate) const MAX_SEQUENCE: u64 = 1 << 62;
+
 /// How many frames with content are on their way at most. Whatever becomes of
 /// them, their receiver keeps their keys: half of the 2,048 of the ratchet, so
 /// that what is lost beside them takes none away.

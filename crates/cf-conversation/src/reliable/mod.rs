@@ -26,6 +26,8 @@ use cf_core::{
     OfferRequest, Properties, ProtocolId, Result, Setup,
 };
 
+use crate::Error;
+
 use conversation::{Origin, ReliableConversation};
 
 /// Makes a conversation protocol of two participants reliable: content arrives
@@ -165,6 +167,7 @@ impl ConversationProtocol for Reliable {
         env: &mut Env<'_>,
     ) -> Result<Box<dyn Conversation>> {
         let origin = self.origin(conversation, &identity);
-        Ok(Box::new(ReliableConversation::restore(origin, env)?))
+        let restored = ReliableConversation::restore(origin, env).map_err(Error::of_records)?;
+        Ok(Box::new(restored))
     }
 }

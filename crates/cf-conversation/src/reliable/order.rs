@@ -5,7 +5,7 @@ use cf_core::{ConversationEvent, Timestamp};
 
 use crate::Error;
 
-use super::frame::{Acknowledgement, WINDOW};
+use super::frame::{Acknowledgement, MAX_SEQUENCE, WINDOW};
 
 /// How many contents wait behind a missing one at most.
 pub(crate) const MAX_HELD: usize = 256;
@@ -42,7 +42,13 @@ pub(crate) enum Follows {
 
 impl Order {
     pub(crate) fn new(hold: Duration) -> Self {
-        Self::restore(hold, 1, BTreeSet::new(), BTreeMap::new())
+        Self {
+            next: 1,
+            missing: BTreeSet::new(),
+            held: BTreeMap::new(),
+            hold,
+            hurries: false,
+        }
     }
 
     pub(crate) fn restore(
@@ -50,13 +56,21 @@ impl Order {
         next: u64,
         missing: BTreeSet<u64>,
         held: BTreeMap<u64, Held>,
-    ) -> Self {
-        Self {
-            next,
-            missing,
-            held,
-            hold,
-            hurries: false,
+    ) -> Result<Self, Error> {
+        let may_miss = |number: &u64| (1..next).contains(number);
+        let may_hold = |number: &u64| *number > next && number - next <= WINDOW;
+        let is_good = (1..MAX_SEQUENCE).contains(&next)
+            && missing.iter().all(may_miss)
+            && held.keys().all(may_hold);
+        match is_good {
+            true => Ok(Self {
+                next,
+                missing,
+                held,
+                hold,
+                hurries: false,
+            }),
+            false => Err(Error::Records("numbers of a sequence")),
         }
     }
 

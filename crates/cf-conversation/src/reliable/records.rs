@@ -27,7 +27,7 @@ use crate::point;
 use crate::wire::reliable as wire;
 
 use super::contact;
-use super::frame::{Body, Frame as ReliableFrame};
+use super::frame::{Body, Frame as ReliableFrame, MAX_SEQUENCE};
 use super::order::Held;
 
 /// The version of the records.
@@ -69,6 +69,7 @@ pub(crate) fn number(key: &[u8]) -> Result<u64, Error> {
     key.get(1..)
         .and_then(|number| number.try_into().ok())
         .map(u64::from_be_bytes)
+        .filter(|number| *number < MAX_SEQUENCE)
         .ok_or(Error::Records("a key"))
 }
 
@@ -79,9 +80,10 @@ pub(crate) fn encode_head(mut head: wire::StoredHead) -> Bytes {
 
 pub(crate) fn decode_head(bytes: Bytes) -> Result<wire::StoredHead, Error> {
     let head = wire::StoredHead::decode(bytes).map_err(|_| Error::Records("the head"))?;
-    match head.version > VERSION || head.next_sequence == 0 || head.next_delivery == 0 {
-        true => Err(Error::Unsupported("a conversation of a newer version")),
-        false => Ok(head),
+    match head.version {
+        0..=VERSION if head.next_queued < MAX_SEQUENCE => Ok(head),
+        0..=VERSION => Err(Error::Records("a place in the queue")),
+        _ => Err(Error::Unsupported("a conversation of a newer version")),
     }
 }
 

@@ -57,7 +57,7 @@ impl ReliableConversation {
         restored.ended = head.ended;
         restored.queue.next = head.next_queued;
         let closed = head.closed.into_iter().collect();
-        restored.flights = Flights::restore(head.next_sequence, head.acknowledged, closed);
+        restored.flights = Flights::restore(head.next_sequence, head.acknowledged, closed)?;
         if !restored.flights.closed().is_empty() {
             restored.skip_due = env.now;
         }
@@ -142,7 +142,11 @@ impl ReliableConversation {
             let mut flight = Flight::new(&stored.publish, stored.has_content, stored.sent_at, due);
             flight.resent = resent;
             flight.first = stored.first;
-            self.flights.insert(records::number(&key)?, flight);
+            let number = records::number(&key)?;
+            if number >= self.flights.next() {
+                return Err(Error::Records("numbers of a sequence").into());
+            }
+            self.flights.insert(number, flight);
         }
         Ok(())
     }
@@ -188,7 +192,7 @@ impl ReliableConversation {
             held.insert(records::number(&key)?, records::decode_held(value)?);
         }
         let hold = self.origin.settings.hold;
-        self.order = Order::restore(hold, next, missing, held);
+        self.order = Order::restore(hold, next, missing, held)?;
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
+mod damaged;
 mod delivery;
 mod golden;
 mod hostile;

@@ -1,0 +1,111 @@
+//! Records that are not what was stored: a typed error or a conversation, never a
+//! panic.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use cf_conversation::private;
+use cf_core::{Env, ErrorKind, Input, Timestamp};
+use cf_testkit::{RecordMap, SeededRandom};
+
+use crate::pair::{CONVERSATION, Faults, Named, Pair};
+
+/// The records of both sides in the middle of a conversation: with frames in
+/// flight, contents held back, keys of frames that never came.
+fn stored() -> ([RecordMap; 2], Timestamp) {
+    let faults = Faults {
+        loss: 30,
+        longest_delay: 5_000,
+        ..Faults::NONE
+    };
+    let mut pair = Pair::new(&private(), faults, 31);
+    for number in 0..40 {
+        pair.send(number / 4 % 2, &number.to_string(), "something to say");
+        pair.run_for(Duration::from_millis(200));
+    }
+    (pair.sides.map(|side| side.records), pair.now)
+}
+
+/// What may have become of a record's bytes.
+fn damages(value: &Bytes) -> Vec<Bytes> {
+    let mut damages = vec![Bytes::new(), value.slice(..value.len() / 2)];
+    damages.push([&value[..], &[0]].concat().into());
+    for at in 0..value.len() {
+        // One byte, and the largest number of four and of eight bytes.
+        for len in [1, 4, 8] {
+            let mut bytes = value.to_vec();
+            let end = bytes.len().min(at + len);
+            bytes[at..end].fill(0xff);
+            damages.push(bytes.into());
+        }
+        damages.push(
+            [&value[..at], &[value[at] ^ 1], &value[at + 1..]]
+                .concat()
+                .into(),
+        );
+    }
+    damages
+}
+
+/// Restores from records and goes on for a while; whether it could.
+fn lives(records: &RecordMap, now: Timestamp) -> bool {
+    let mut random = SeededRandom::new(1);
+    let mut env = Env {
+        now,
+        random: &mut random,
+        records,
+    };
+    let identity = Named::new("anybody");
+    let mut conversation = match private().restore(CONVERSATION, identity, &mut env) {
+        Ok(conversation) => conversation,
+        Err(error) => {
+            let kind = error.kind();
+            let is_told = matches!(kind, ErrorKind::Other | ErrorKind::Unsupported);
+            assert!(is_told, "{kind:?}: {error}");
+            return false;
+        }
+    };
+    for _ in 0..3 {
+        env.now = env.now.after(Duration::from_secs(40));
+        let content = cf_core::Content::Bytes("and on".into());
+        for input in [Input::Send { id: None, content }, Input::Time] {
+            // What is in a record that is read only now may still be damaged.
+            let _ = conversation.handle(input, &mut env);
+            while conversation.poll_output().is_some() {}
+        }
+    }
+    true
+}
+
+#[test]
+fn damaged_records_give_typed_errors() {
+    let (stored, now) = stored();
+    let (mut refused, mut taken, mut all) = (0, 0, Vec::new());
+    for records in &stored {
+        let mut kinds: Vec<_> = records.0.keys().map(|key| key[..2].to_vec()).collect();
+        kinds.dedup();
+        all.extend(kinds.clone());
+        // One of each kind: the others are alike.
+        for kind in kinds {
+            let of_kind = records.0.iter().find(|(key, _)| key.starts_with(&kind));
+            let (key, value) = of_kind.unwrap();
+            for damaged in damages(value) {
+                let mut records = records.clone();
+                records.0.insert(key.clone(), damaged);
+                match lives(&records, now) {
+                    true => taken += 1,
+                    false => refused += 1,
+                }
+            }
+            let mut records = records.clone();
+            records.0.remove(key);
+            lives(&records, now);
+            records.0.insert(key.slice(..key.len() - 1), value.clone());
+            lives(&records, now);
+        }
+    }
+    for kind in [[1, b'h'], [1, b's'], [0, b'h'], [0, b'u'], [0, b'r']] {
+        assert!(all.contains(&kind.to_vec()), "no {kind:?} in {all:?}");
+    }
+    assert!(refused > 100 && taken > 100, "{refused} and {taken}");
+}
