@@ -77,18 +77,26 @@ pub(crate) fn number_key(number: u64) -> Bytes {
     Bytes::copy_from_slice(&number.to_be_bytes())
 }
 
+/// Above every number that counts something, so that a damaged one overflows
+/// nothing.
+const MAX_NUMBER: u64 = 1 << 62;
+
 pub(crate) fn read_number(bytes: &[u8]) -> Result<u64> {
-    bytes
-        .try_into()
-        .map(u64::from_be_bytes)
-        .map_err(|_| damaged())
+    let number = bytes.try_into().map(u64::from_be_bytes).ok();
+    number
+        .filter(|number| *number < MAX_NUMBER)
+        .ok_or_else(damaged)
 }
 
 pub(crate) fn read_pair(key: &[u8]) -> Result<(InstanceId, PeerId)> {
     match key.split_at_checked(8) {
         Some((instance, peer)) => Ok((
             InstanceId(read_number(instance)?),
-            PeerId(read_number(peer)?),
+            PeerId(
+                peer.try_into()
+                    .map(u64::from_be_bytes)
+                    .map_err(|_| damaged())?,
+            ),
         )),
         None => Err(damaged()),
     }
@@ -96,6 +104,15 @@ pub(crate) fn read_pair(key: &[u8]) -> Result<(InstanceId, PeerId)> {
 
 pub(crate) fn read<M: Message + Default>(bytes: &Bytes) -> Result<M> {
     M::decode(bytes.clone()).map_err(|_| damaged())
+}
+
+/// What went wrong with stored bytes is nobody's fault outside.
+pub(crate) fn stored(error: Error) -> Error {
+    use cf_core::ErrorKind::{Malformed, Misuse, Rejected};
+    match error.kind() {
+        Malformed | Rejected | Misuse => damaged(),
+        _ => error,
+    }
 }
 
 pub(crate) fn damaged() -> Error {

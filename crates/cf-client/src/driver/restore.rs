@@ -67,19 +67,23 @@ impl Driver {
             next_instance: 1,
             next_event: 1,
         };
-        driver.check_version()?;
-        driver.restore_numbers()?;
-        driver.restore_parked()?;
-        driver.restore_inboxes(now)?;
-        driver.restore_contact()?;
-        driver.restore_conversations(now)?;
-        driver.restore_unsent(now)?;
-        driver.restore_outbox()?;
-        driver.restore_invites()?;
-        driver.expire(now);
-        driver.replay_requests(now)?;
+        driver.read_back(now).map_err(records::stored)?;
         driver.settle(now);
         Ok(driver)
+    }
+
+    fn read_back(&mut self, now: Timestamp) -> Result<()> {
+        self.check_version()?;
+        self.restore_numbers()?;
+        self.restore_parked()?;
+        self.restore_inboxes(now)?;
+        self.restore_contact()?;
+        self.restore_conversations(now)?;
+        self.restore_unsent(now)?;
+        self.restore_outbox()?;
+        self.restore_invites()?;
+        self.expire(now);
+        self.replay_requests(now)
     }
 
     fn check_version(&mut self) -> Result<()> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod combinators;
+mod damaged;
 mod mixed;
 mod moves;
 mod observer;

@@ -379,6 +379,19 @@ impl World {
         self.nodes[node].subscriptions.keys().cloned().collect()
     }
 
+    /// Makes a client of another store.
+    pub(crate) fn restored(&self, node: usize, store: MemoryStore) -> Result<Driver> {
+        let (at, random) = (&self.nodes[node], SeededRandom::new(1));
+        let (components, profile) = (at.components.clone(), at.profile.clone());
+        Driver::restore(
+            components,
+            profile,
+            Arc::new(store),
+            Box::new(random),
+            self.now,
+        )
+    }
+
     /// Crashes a client now.
     pub(crate) fn kill(&mut self, node: usize) {
         self.nodes[node].driver = None;
