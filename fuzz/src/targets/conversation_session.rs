@@ -1,0 +1,164 @@
+//! Two live sessions of private/1, and a carrier that delivers, drops, repeats,
+//! reorders, changes and forges: nothing panics, what is refused changes nothing,
+//! and honest contents arrive once.
+
+use std::time::Duration;
+
+use cf_conversation::private;
+use cf_core::{ContentId, Incoming, Input, RoutingTag, Timestamp};
+
+use crate::pair::Pair;
+use crate::scene::{NOW, point};
+use crate::script::Script;
+
+/// How much a script does at most.
+const MAX_STEPS: usize = 160;
+
+/// After this time contents may expire.
+const SURE_FOR: Duration = Duration::from_secs(10 * 24 * 3600);
+
+/// What fits into a frame with room to spare.
+const MAX_CONTENT: usize = 15_000;
+
+const PAUSES: [Duration; 6] = [
+    Duration::from_millis(10),
+    Duration::from_millis(60),
+    Duration::from_secs(3),
+    Duration::from_secs(31),
+    Duration::from_secs(3600),
+    Duration::from_secs(30 * 3600),
+];
+
+pub(super) fn run(data: &[u8]) {
+    let mut script = Script::new(data);
+    let protocol = private();
+    let mut pair = Pair::new(&protocol, &protocol);
+    pair.settle(1);
+    for _ in 0..MAX_STEPS {
+        if script.is_over() {
+            break;
+        }
+        step(&mut pair, &mut script);
+    }
+    pair.heal();
+    let exported = [0, 1].map(|who: usize| pair.sides[who].conversation.export("fuzz"));
+    let [Ok(saro), Ok(raya)] = exported else {
+        panic!("both export");
+    };
+    assert_eq!(saro.expose(), raya.expose());
+}
+
+fn step(pair: &mut Pair, script: &mut Script<'_>) {
+    let choice = script.byte();
+    let who = usize::from(choice >> 7);
+    match choice & 0x0f {
+        0 | 1 => {
+            let len = script.below(200);
+            // A conversation that was closed takes no content.
+            let sent = pair.send(who, len);
+            assert!(sent.is_ok() || !pair.is_sure, "{sent:?}");
+        }
+        2 => {
+            let sent = pair.send(who, script.below(MAX_CONTENT));
+            assert!(sent.is_ok() || !pair.is_sure, "{sent:?}");
+        }
+        3 | 4 if !pair.lines[who].is_empty() => {
+            let at = script.below(pair.lines[who].len());
+            let incoming = pair.lines[who].remove(at);
+            let delivered = pair.deliver(who, incoming);
+            assert!(!matches!(delivered, Some(Err(_))), "{delivered:?}");
+        }
+        5 if !pair.lines[who].is_empty() => {
+            let at = script.below(pair.lines[who].len());
+            pair.lines[who].remove(at);
+        }
+        6 if !pair.lines[who].is_empty() => {
+            let at = script.below(pair.lines[who].len());
+            let incoming = pair.lines[who][at].clone();
+            pair.lines[who].push(incoming);
+        }
+        7 | 8 => {
+            if let Some(forged) = forged(pair, script, who) {
+                hostile(pair, who, forged);
+            }
+        }
+        9 | 10 => {
+            let pause = PAUSES[script.below(PAUSES.len())];
+            if pair.now.after(pause) < NOW.after(SURE_FOR) {
+                pair.pass(pause);
+            }
+        }
+        11 => pair.restart(who),
+        12 => pair.deliver_all(),
+        13 => pair.refuses = script.byte() == 0x80,
+        14 => {
+            let id = ContentId::new(format!("{} 0", 1 - who)).expect("a short id");
+            let input = match script.byte() % 4 {
+                0 => Input::Read {
+                    from: None,
+                    content: id,
+                },
+                1 => Input::Typing(script.byte() % 2 == 0),
+                2 => Input::Miss {
+                    point: point("elsewhere"),
+                    cursor: None,
+                    tag: RoutingTag([script.byte(); 16]),
+                    budget: u32::from(script.byte()),
+                },
+                _ => Input::Time,
+            };
+            let _ = pair.sides[who].handle(input, pair.now);
+            pair.settle(who);
+        }
+        _ if script.byte() == 0x80 => {
+            pair.is_sure = false;
+            let _ = pair.sides[who].handle(Input::Close, pair.now);
+            pair.settle(who);
+        }
+        _ => {}
+    }
+}
+
+/// What a carrier makes of what it has seen, for one side.
+fn forged(pair: &Pair, script: &mut Script<'_>, who: usize) -> Option<Incoming> {
+    let from = usize::from(script.byte() % 4 == 3) ^ who;
+    let line = &pair.lines[from];
+    let real = line.get(script.below(line.len()))?;
+    let mut forged = Incoming {
+        // A frame that is reflected comes to a place of its sender's.
+        point: pair.sides[who].listening.iter().min()?.clone(),
+        ..real.clone()
+    };
+    match script.byte() % 4 {
+        0 => forged.body = script.mutated(&real.body),
+        1 => forged.tag.0[script.below(16)] ^= 1 | script.byte(),
+        2 => {
+            let mut expected: Vec<_> = pair.sides[who].expected.iter().copied().collect();
+            expected.sort_unstable();
+            forged.tag = *expected.get(script.below(expected.len()))?;
+        }
+        _ => {
+            let body = script.part();
+            forged.body = body;
+        }
+    }
+    let is_changed = forged.body != real.body || forged.tag != real.tag || from != who;
+    is_changed.then_some(forged)
+}
+
+/// A forged frame is refused, or known and dropped; it tells nothing.
+fn hostile(pair: &mut Pair, who: usize, forged: Incoming) {
+    let before = pair.sides[who].records.clone();
+    let side = &mut pair.sides[who];
+    let (now, wake) = (pair.now, side.wake);
+    if !side.expected.contains(&forged.tag) {
+        return;
+    }
+    let result = side.handle(Input::Frame(forged), now);
+    assert_eq!(side.records, before, "a forged frame changed the records");
+    if result.is_err() {
+        assert_eq!(side.wake, wake);
+    }
+    assert!(side.wake > Timestamp(0));
+    pair.settle(who);
+}
