@@ -40,7 +40,12 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     let (link, content) = link();
     add("discovery_link", "text", &[&[0], link.as_bytes()]);
     add("discovery_link", "content", &[&[1], &content]);
-    for query in ["raya", "memory:town", "tcp://host:7/path", "/cf/framing/tagged/1"] {
+    for query in [
+        "raya",
+        "memory:town",
+        "tcp://host:7/path",
+        "/cf/framing/tagged/1",
+    ] {
         let name = query.replace([':', '/'], "-");
         add("discovery_static", &name, &[query.as_bytes()]);
     }

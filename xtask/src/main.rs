@@ -1,6 +1,7 @@
 //! The workspace's own commands: `cargo xtask <command>`.
 
 mod codegen;
+mod fuzz;
 mod soak;
 mod steps;
 
@@ -16,6 +17,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   ci                  all that .ci/run checks: format, generated code, clippy, documentation, test
   soak [--seeds N] [--kills N] [--first-seed N]
                       seeds of the simulation and kills of real processes, as many as you like
+  fuzz [TARGET] [--seconds N]
+                      one fuzz target or all, one after the other, a minute each unless said otherwise
   codegen [--check]   make the Rust of proto/ (or say what is not fresh)";
 
 fn main() -> ExitCode {
@@ -26,6 +29,10 @@ fn main() -> ExitCode {
         ["ci"] => steps::ci(),
         ["soak", ref rest @ ..] => match soak::Soak::parse(rest) {
             Some(soak) => soak.run(),
+            None => return usage(),
+        },
+        ["fuzz", ref rest @ ..] => match fuzz::Fuzz::parse(rest) {
+            Some(fuzz) => fuzz.run(),
             None => return usage(),
         },
         ["codegen"] => codegen::run(codegen::Mode::Write),

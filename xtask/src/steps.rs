@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{Result, codegen, root};
+use crate::{Result, codegen, fuzz, root};
 
 /// One check, named where it is listed.
 type Step = fn() -> Result;
@@ -16,8 +16,7 @@ type Step = fn() -> Result;
 pub(crate) fn test() -> Result {
     let failed = |_| "a test failed: its name and output are above";
     cargo(&["test", "--workspace", "--locked"], &[]).map_err(failed)?;
-    for example in examples()? {
-        let manifest = example.join("Cargo.toml");
+    for manifest in outside()? {
         let manifest = manifest.to_string_lossy();
         let args = ["test", "--locked", "--manifest-path", &manifest];
         let target = root().join("target");
@@ -27,13 +26,14 @@ pub(crate) fn test() -> Result {
     Ok(())
 }
 
-/// The crates outside of the workspace, as a stranger would write them.
-fn examples() -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+/// The manifests outside of the workspace: the fuzz targets, whose test is their
+/// corpus, and crates as a stranger would write them.
+fn outside() -> Result<Vec<PathBuf>> {
+    let mut found = vec![root().join(fuzz::MANIFEST)];
     for entry in std::fs::read_dir(root().join("docs/examples"))? {
-        let folder = entry?.path();
-        if folder.join("Cargo.toml").exists() {
-            found.push(folder);
+        let manifest = entry?.path().join("Cargo.toml");
+        if manifest.exists() {
+            found.push(manifest);
         }
     }
     found.sort();
@@ -60,8 +60,12 @@ pub(crate) fn ci() -> Result {
 }
 
 fn format() -> Result {
-    cargo(&["fmt", "--all", "--check", "--", "--color", "never"], &[])
-        .map_err(|_| "run `cargo fmt --all`".into())
+    for manifest in ["Cargo.toml", fuzz::MANIFEST] {
+        let args = ["fmt", "--all", "--check", "--manifest-path", manifest];
+        let advice = |_| format!("run `cargo fmt --all --manifest-path {manifest}`");
+        cargo(&[&args[..], &["--", "--color", "never"]].concat(), &[]).map_err(advice)?;
+    }
+    Ok(())
 }
 
 fn clippy() -> Result {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use cf_conversation::private;
-use cf_core::{ContentId, Incoming, Input, RoutingTag, Timestamp};
+use cf_core::{ContentId, ConversationEvent, Incoming, Input, RoutingTag};
 
 use crate::pair::Pair;
 use crate::scene::{NOW, point};
@@ -98,7 +98,7 @@ fn step(pair: &mut Pair, script: &mut Script<'_>) {
                     from: None,
                     content: id,
                 },
-                1 => Input::Typing(script.byte() % 2 == 0),
+                1 => Input::Typing(script.byte().is_multiple_of(2)),
                 2 => Input::Miss {
                     point: point("elsewhere"),
                     cursor: None,
@@ -146,19 +146,31 @@ fn forged(pair: &Pair, script: &mut Script<'_>, who: usize) -> Option<Incoming> 
     is_changed.then_some(forged)
 }
 
-/// A forged frame is refused, or known and dropped; it tells nothing.
+/// A forged frame is refused and changes nothing, or its tag was seen before: that
+/// is answered with an acknowledgement at most. It tells nothing.
 fn hostile(pair: &mut Pair, who: usize, forged: Incoming) {
-    let before = pair.sides[who].records.clone();
     let side = &mut pair.sides[who];
-    let (now, wake) = (pair.now, side.wake);
     if !side.expected.contains(&forged.tag) {
         return;
     }
-    let result = side.handle(Input::Frame(forged), now);
-    assert_eq!(side.records, before, "a forged frame changed the records");
+    let (records, wake, told) = (side.records.clone(), side.wake, contents(&side.events));
+    let result = side.handle(Input::Frame(forged), pair.now);
+    assert_eq!(
+        contents(&side.events),
+        told,
+        "a forged frame told something"
+    );
     if result.is_err() {
-        assert_eq!(side.wake, wake);
+        assert_eq!((&side.records, side.wake), (&records, wake));
     }
-    assert!(side.wake > Timestamp(0));
+    let answers = side.outbox.iter();
+    let answers = answers.filter(|publish| publish.content.is_some());
+    assert_eq!(answers.count(), 0, "a forged frame moved a content");
     pair.settle(who);
+}
+
+fn contents(events: &[ConversationEvent]) -> usize {
+    let is_content =
+        |event: &&ConversationEvent| matches!(event, ConversationEvent::Content { .. });
+    events.iter().filter(is_content).count()
 }

@@ -20,7 +20,7 @@ pub(super) fn run(data: &[u8]) {
     };
     let made = offer(&protocol, &named("Raya"));
     let mut random = SeededRandom::new(5);
-    if script.byte() % 2 == 0 {
+    if script.byte().is_multiple_of(2) {
         let mut hostile = made;
         hostile.offer.public = match script.byte() % 2 {
             0 => script.mutated(&hostile.offer.public),

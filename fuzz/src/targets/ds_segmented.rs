@@ -68,7 +68,7 @@ async fn reassemble(script: &mut Script<'_>) {
         assert!(is_small || published.contains(&whole.payload));
         let Some(cursor) = whole.cursor else { continue };
         subscription.acknowledge(&address, &cursor);
-        if script.byte() % 8 == 0 {
+        if script.byte().is_multiple_of(8) {
             let changed = Cursor::new(script.mutated(cursor.as_bytes())).unwrap_or(cursor);
             // Either it is taken or nothing has changed.
             let _ = subscription
