@@ -10,4 +10,6 @@ mod probes;
 mod rules;
 mod sessions;
 mod shell;
+mod statistics;
+mod unlinkable;
 mod world;

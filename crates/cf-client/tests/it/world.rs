@@ -39,6 +39,16 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Where it reads.
+    pub(crate) fn places(&self) -> Vec<(Locator, DeliveryAddress)> {
+        self.subscriptions.keys().cloned().collect()
+    }
+
+    /// Reads on in a log that was emptied.
+    pub(crate) fn read_from_start(&mut self) {
+        self.subscriptions.values_mut().for_each(|next| *next = 0);
+    }
+
     pub(crate) fn identity(&self) -> &dyn cf_core::Identity {
         &*self.profile.identity
     }
@@ -317,9 +327,14 @@ impl World {
         }
     }
 
-    /// Sends text, again and again until it is known that it was committed.
+    /// Sends text under an id of the same words.
     pub(crate) fn send(&mut self, node: usize, to: ConversationId, text: &str) {
-        let id = ContentId::new(text.as_bytes().to_vec()).expect("a short text");
+        self.send_text(node, to, text, text);
+    }
+
+    /// Sends text, again and again until it is known that it was committed.
+    pub(crate) fn send_text(&mut self, node: usize, to: ConversationId, id: &str, text: &str) {
+        let id = ContentId::new(id.as_bytes().to_vec()).expect("a short text");
         let content = Content::Bytes(Bytes::copy_from_slice(text.as_bytes()));
         loop {
             let (id, content) = (id.clone(), content.clone());
