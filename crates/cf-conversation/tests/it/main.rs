@@ -16,6 +16,7 @@ mod receipts;
 mod security;
 mod sessions;
 mod soak;
+mod stolen;
 mod storm;
 mod truth;
 mod vectors;
