@@ -13,6 +13,8 @@ use cf_core::{
 use cf_testkit::{RecordMap, SeededRandom};
 
 use crate::pair::{CONVERSATION, Faults, Named, Pair, encrypted, info, point};
+use crate::soak::one_life;
+use crate::wiretap::Wiretap;
 
 fn incoming(publish: &Publish, to: usize) -> Incoming {
     Incoming {
@@ -180,6 +182,50 @@ fn post_compromise_security_a_stolen_state_is_useless_after_an_exchange() {
             // One step of each side: the victim's with a key that was not stolen.
             assert_eq!(read[3..], [false; 9]);
         }
+    }
+}
+
+/// Over whole lives, with processes that die between sealing and storing: the
+/// wiretap looks at everything that was ever sealed.
+#[test]
+fn key_and_nonce_no_pair_seals_two_plaintexts_over_a_storm() {
+    let (mut deaths, mut bodies) = (0, 0);
+    for seed in 7_000..7_006 {
+        let storm = one_life(seed);
+        deaths += storm.deaths;
+        bodies += storm.wiretap.len();
+    }
+    assert!(
+        deaths > 10 && bodies > 500,
+        "{deaths} deaths, {bodies} bodies"
+    );
+}
+
+#[test]
+fn key_and_nonce_a_pair_that_seals_twice_is_found() {
+    let mut pair = Pair::new(&cf_conversation::private(), Faults::NONE, 28);
+    let payloads = exchange(&mut pair, 0, "one");
+    let (_, publish) = payloads.first().unwrap();
+    let parts = [("salt", 0..16), ("header", 16..68), ("key stream", 0..0)];
+    for (name, kept) in parts {
+        // Another body that shares one part; the end is the key stream itself.
+        let mut other = publish.clone();
+        let mut body = other.frame.body.to_vec();
+        let end = match name {
+            "key stream" => body.len() - 32,
+            _ => body.len(),
+        };
+        (0..end)
+            .filter(|at| !kept.contains(at))
+            .for_each(|at| body[at] ^= 0x55);
+        other.frame.body = body.into();
+        let found = std::panic::catch_unwind(|| {
+            let mut wiretap = Wiretap::default();
+            wiretap.sealed(publish);
+            wiretap.sealed(&other);
+        });
+        let message = *found.unwrap_err().downcast::<String>().unwrap();
+        assert_eq!(message, format!("two bodies have one {name}"));
     }
 }
 

@@ -38,7 +38,7 @@ fn every_content_is_delivered_once_and_in_order_through_a_storm() {
     assert!(deaths > 0, "no process ever died");
 }
 
-fn one_life(seed: u64) -> Storm {
+pub(crate) fn one_life(seed: u64) -> Storm {
     let mut storm = Storm::new(seed);
     let mut count = [0; 2];
     // Some lives are mostly silence, some are bursts.
