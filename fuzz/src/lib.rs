@@ -4,6 +4,7 @@
 //! layer above.
 
 mod canned;
+mod hostile;
 mod meeting;
 mod pair;
 mod scene;

@@ -5,6 +5,7 @@ mod client_restore;
 mod content;
 mod conversation_plaintext;
 mod conversation_records;
+mod conversation_sealed;
 mod conversation_session;
 mod conversation_setup;
 mod discovery_link;
@@ -29,6 +30,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("content", content::run),
     ("conversation_plaintext", conversation_plaintext::run),
     ("conversation_records", conversation_records::run),
+    ("conversation_sealed", conversation_sealed::run),
     ("conversation_session", conversation_session::run),
     ("conversation_setup", conversation_setup::run),
     ("discovery_link", discovery_link::run),
