@@ -60,7 +60,8 @@ async fn reassemble(script: &mut Script<'_>) {
             2 => script.mutated(piece),
             _ => script.part(),
         };
-        inner.put(piece);
+        // The inner service carries nothing longer.
+        inner.put(piece.slice(..piece.len().min(MAX_PIECE_LEN)));
         let next = tokio::time::timeout(Duration::from_millis(1), subscription.next());
         let Ok(Ok(whole)) = next.await else { continue };
         // What fits into one piece is whole, whoever published it.
