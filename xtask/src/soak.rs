@@ -48,6 +48,7 @@ impl<'a> Soak<'a> {
                 "cf-client",
                 "rules::nothing_is_lost_or_doubled_over_crashes_and_faults",
             ),
+            ("cf-client", "sessions::"),
             ("cf", "kills::"),
             ("cf-cli", "kills::"),
         ] {

@@ -1,16 +1,20 @@
 //! The sessions of a conversation of two: what one side loses, the other keeps.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use cf_client::{Driver, EventKind};
-use cf_conversation::{Ratchet, Reliable};
+use cf_conversation::{PRIVATE_2, private_2};
 use cf_core::{ContentId, ContentState, ConversationId, ProtocolId};
 
 use crate::rules::{check_order, connect, pair};
 use crate::world::{Faults, World, accept, texts};
 
-const BETTER: ProtocolId = ProtocolId::from_static("/example/conversation/better/1");
+/// So many seeds, or those that `cargo xtask soak` names.
+fn seeds(so_many: u64) -> std::ops::Range<u64> {
+    let named = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
+    let first = named("CF_FIRST_SEED").unwrap_or(0);
+    first..first + named("CF_SEEDS").unwrap_or(so_many)
+}
 
 /// The protocols that renewed a conversation, in order.
 fn renewals(world: &World, node: usize, of: ConversationId) -> Vec<ProtocolId> {
@@ -74,7 +78,7 @@ fn a_peer_who_lost_everything_comes_back_into_the_same_conversation() {
 
 #[test]
 fn two_who_ask_each_other_at_once_have_one_conversation() {
-    for seed in 0..20 {
+    for seed in seeds(20) {
         let mut world = World::new(7_200 + seed);
         let (saro, raya) = pair(&mut world);
         world.faults = Faults {
@@ -123,15 +127,13 @@ fn two_who_ask_each_other_at_once_have_one_conversation() {
     }
 }
 
-/// The protocol itself does not matter: the driver knows none.
 fn with_better(components: &mut cf_client::Components) {
-    let better = Reliable::new(BETTER, Arc::new(Ratchet::new()));
-    components.conversations.insert(0, Arc::new(better));
+    components.conversations.insert(0, private_2());
 }
 
 #[test]
 fn a_conversation_moves_to_a_better_protocol_once_both_have_it() {
-    for seed in 0..20 {
+    for seed in seeds(20) {
         let mut world = World::new(7_300 + seed);
         let (saro, raya) = pair(&mut world);
         let (talk, at_raya) = talking(&mut world, saro, raya);
@@ -162,10 +164,14 @@ fn a_conversation_moves_to_a_better_protocol_once_both_have_it() {
         world.faults = Faults::default();
         world.settle(100);
         for (node, of) in [(saro, talk), (raya, at_raya)] {
-            assert_eq!(renewals(&world, node, of), [BETTER], "seed {seed}");
+            assert_eq!(renewals(&world, node, of), [PRIVATE_2], "seed {seed}");
             let all = world.with(node, Driver::conversations);
             assert_eq!(all.len(), 1, "seed {seed}");
-            assert_eq!((all[0].id, &all[0].protocol), (of, &BETTER), "seed {seed}");
+            assert_eq!(
+                (all[0].id, &all[0].protocol),
+                (of, &PRIVATE_2),
+                "seed {seed}"
+            );
         }
         check_order(&world.events(raya), at_raya, &sent[0], seed);
         check_order(&world.events(saro), talk, &sent[1], seed);
@@ -181,7 +187,7 @@ fn a_conversation_moves_to_a_better_protocol_once_both_have_it() {
 
 #[test]
 fn a_backup_that_was_put_back_renews_its_session() {
-    for seed in 0..10 {
+    for seed in seeds(10) {
         let mut world = World::new(7_400 + seed);
         let (saro, raya) = pair(&mut world);
         let (talk, at_raya) = talking(&mut world, saro, raya);
