@@ -8,6 +8,7 @@
 mod contact;
 mod contacts;
 mod expiry;
+mod few;
 mod instances;
 mod invites;
 mod large;
@@ -53,6 +54,7 @@ pub mod limits {
 }
 
 pub use contact::LinkOptions;
+use few::Few;
 use large::Spools;
 pub use large::read_large;
 use outbox::Outbox;
@@ -161,9 +163,9 @@ pub enum Effect {
 /// Who listens at an address, and how payloads there may be framed.
 #[derive(Default)]
 struct Listeners {
-    framings: BTreeSet<ProtocolId>,
-    instances: BTreeSet<InstanceId>,
-    inboxes: BTreeSet<usize>,
+    framings: Few<ProtocolId>,
+    instances: Few<InstanceId>,
+    inboxes: Few<usize>,
     budget: parked::SearchBudget,
 }
 

@@ -114,8 +114,22 @@ impl Driver {
             .for_each(|instance| self.settle_in(instance, now));
     }
 
-    /// A conversation's time at its points is over.
+    /// A conversation's time at its points is over. One in which the peer was not
+    /// heard since has nothing that would link it, and stays until it is; so those
+    /// that nobody uses cost nothing.
     pub(super) fn rotate(&mut self, instance: InstanceId, now: Timestamp) {
+        let found = self.conversations.get(&instance);
+        let Some(heard_at) = found.and_then(|found| Some(found.awake.as_deref()?.heard_at)) else {
+            return;
+        };
+        let moved_at = self
+            .place(instance)
+            .map_or(now, |place| Timestamp(place.moved_at));
+        if heard_at <= moved_at {
+            self.wakes
+                .insert((now.after(AGAIN_AFTER), Wake::Rotation(instance)));
+            return;
+        }
         if !self.is_present(instance) {
             return;
         }

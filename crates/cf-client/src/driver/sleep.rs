@@ -112,6 +112,8 @@ impl Driver {
             );
             self.wake_up(instance, record, now)?;
             self.counters.add("restored.conversation");
+            let rotates_at = self.rotates_at(instance)?;
+            self.set_wake(None, rotates_at.max(now), Wake::Rotation(instance));
         }
         let found = self.conversations.get_mut(&instance);
         found
@@ -252,7 +254,6 @@ impl Driver {
                 .get(&(point.locator.clone(), point.address.clone()));
             listeners.is_some_and(|l| l.instances.len() == 1)
         });
-        let rotate_at = self.rotates_at(instance)?.0;
         let Some(found) = self.conversations.get_mut(&instance) else {
             return Ok(());
         };
@@ -263,7 +264,6 @@ impl Driver {
         record.asleep = true;
         record.heard_at = record.heard_at.max(awake.heard_at.0);
         record.wake_at = found.wake.map_or(0, |at| at.0.max(now.0));
-        record.rotate_at = rotate_at;
         record.points = points.iter().map(Into::into).collect();
         if !alone {
             record.tags = write_tags(&awake.tags);
@@ -306,12 +306,8 @@ impl Driver {
                 listeners.instances.insert(instance);
             });
         }
-        match all_reached {
-            true => {
-                let at = Timestamp(record.rotate_at);
-                self.set_wake(None, at, Wake::Rotation(instance));
-            }
-            false => self.strayed.push(instance),
+        if !all_reached {
+            self.strayed.push(instance);
         }
         for tag in read_tags(&record.tags)? {
             self.route_tag(instance, tag);

@@ -79,9 +79,6 @@ pub struct Conversation {
     pub tags: ::prost::bytes::Bytes,
     #[prost(uint64, tag = "21")]
     pub superseded_at: u64,
-    /// When it moves to other points, while it is asleep.
-    #[prost(uint64, tag = "22")]
-    pub rotate_at: u64,
 }
 /// How somebody is asked into a session. Key: conversation.
 #[derive(Clone, PartialEq, ::prost::Message)]
