@@ -85,6 +85,10 @@ fn open(path: &Path) {
 fn make(path: &Path, count: usize) {
     let mut own = Node::new(Arc::new(file(path)), 0);
     own.run();
+    // The peers are gone afterwards: nobody would answer a conversation that moves.
+    own.driver
+        .rotate_points_every(None)
+        .expect("it is a setting");
     let mut bundles = own.bundles();
     for peer in 1..=count {
         // A link takes a bounded number of invites.
@@ -100,7 +104,7 @@ fn make(path: &Path, count: usize) {
         pass(&mut peer, &mut own);
         let request = own.driver.requests().expect("readable")[0].id;
         let here = own.driver.accept(request, own.now).expect("it is good");
-        for _ in 0..4 {
+        for _ in 0..10 {
             pass(&mut own, &mut peer);
             pass(&mut peer, &mut own);
         }
@@ -111,13 +115,13 @@ fn make(path: &Path, count: usize) {
                 .send(talk, id, content, node.now)
                 .expect("it takes it");
         }
-        for _ in 0..4 {
+        for _ in 0..10 {
             pass(&mut peer, &mut own);
             pass(&mut own, &mut peer);
         }
     }
     own.now = START.after(LATER);
-    for _ in 0..4 {
+    for _ in 0..10 {
         own.run();
         own.now = own.now.after(limits::IDLE * 2);
     }

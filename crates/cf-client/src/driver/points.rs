@@ -17,6 +17,9 @@ pub const ROTATE_EVERY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// When points that could not be given are tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);
 
+/// The setting that says that conversations stay where they are, in seconds.
+const FOR_EVER: u64 = 0;
+
 /// The setting's place among the client's own records.
 const SETTING: &str = "rotate_every";
 
@@ -60,7 +63,7 @@ impl Driver {
     /// # Errors
     /// Those of the store.
     pub fn rotate_points_every(&mut self, every: Option<Duration>) -> Result<()> {
-        let seconds = every.map_or(u64::MAX, |every| every.as_secs().max(1));
+        let seconds = every.map_or(FOR_EVER, |every| every.as_secs().max(1));
         self.overlay
             .put(META, SETTING, records::number_key(seconds));
         let instances: Vec<_> = self.by_id.values().map(|s| s.current).collect();
@@ -229,7 +232,7 @@ impl Driver {
         let part = 750 + u64::from(u16::from_be_bytes(bytes)) % 501;
         let jittered = Duration::from_secs(every.as_secs().saturating_mul(part) / 1_000);
         let rotate_at = match every.as_secs() {
-            u64::MAX => Timestamp::NEVER,
+            FOR_EVER => Timestamp::NEVER,
             _ => now.after(jittered),
         };
         let place = wire::Place {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cf_core::{
     Env, Error, InstanceId, InviteId, ProtocolId, Random, Result, Scan, Store, Timestamp,
 };
@@ -17,6 +18,9 @@ use super::{Driver, Reception, Wake};
 use crate::components::{Components, Counters, Profile};
 use crate::overlay::{InstanceRecords, Overlay};
 use crate::records::{self, CONVERSATIONS, EVENTS, META, OUTBOX, REQUESTS, VERSION, wire};
+
+/// How many conversations are read at once.
+const AT_ONCE: usize = 256;
 
 impl Driver {
     /// Makes the client that the store holds, or a new one.
@@ -146,7 +150,22 @@ impl Driver {
     }
 
     fn restore_conversations(&mut self, now: Timestamp) -> Result<()> {
-        for (key, value) in self.overlay.scan(CONVERSATIONS, &Scan::prefix(""))? {
+        let mut some = Scan {
+            limit: AT_ONCE,
+            ..Scan::prefix("")
+        };
+        loop {
+            let found = self.overlay.scan(CONVERSATIONS, &some)?;
+            let Some((last, _)) = found.last() else {
+                return Ok(());
+            };
+            some.beyond = Some(last.clone());
+            self.restore_some(found, now)?;
+        }
+    }
+
+    fn restore_some(&mut self, found: Vec<(Bytes, Bytes)>, now: Timestamp) -> Result<()> {
+        for (key, value) in found {
             let instance = InstanceId(records::read_number(&key)?);
             let mut record: wire::Conversation = records::read(&value)?;
             let protocol = ProtocolId::parse(&record.protocol)?;
