@@ -37,7 +37,9 @@ pub(super) async fn add(session: &mut Session, link: String, out: &mut Output) -
         let name = show::line(added, "name");
         let id = show::short(added, "conversation");
         Some(match added["added"].as_str() {
-            Some("before") => format!("You know {name} already: conversation {id}."),
+            Some("again") => {
+                format!("You know {name} already: conversation {id} goes on, with fresh keys.")
+            }
             Some("by accepting") => format!("{name} had asked you: accepted, conversation {id}."),
             _ => format!("Asked {name}; conversation {id}. You can send already, it arrives once they accept."),
         })

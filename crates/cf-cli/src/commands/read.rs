@@ -80,6 +80,13 @@ fn sentence(event: &Value) -> Option<String> {
             "* Conversation {talk}: {} messages are missing here.",
             event["missing"]
         ),
+        "renewed" => format!(
+            "* Conversation {talk}: begun anew between the same two, by {}.",
+            show::line(event, "protocol")
+        ),
+        "broken" => {
+            format!("* Conversation {talk}: broken. Ask the other one for a link, and `cf add` it.")
+        }
         "gap_closed" => format!("* Conversation {talk}: what was missing has come, or never will."),
         "state" if event["state"] == "failed" => {
             let (id, reason) = (show::line(event, "id"), show::line(event, "reason"));

@@ -123,6 +123,15 @@ fn event_kind(kind: &EventKind, names: &Names) -> (&'static str, Value) {
             value["kind"] = json!(kind);
             ("unknown", value)
         }
+        EventKind::Renewed {
+            conversation,
+            protocol,
+        } => {
+            let mut value = of(conversation);
+            value["protocol"] = json!(protocol.as_str());
+            ("renewed", value)
+        }
+        EventKind::Broken { conversation } => ("broken", of(conversation)),
         EventKind::Closed { conversation } => ("closed", of(conversation)),
         _ => ("unreadable", json!({})),
     }

@@ -174,8 +174,9 @@ impl Owner {
         if let Some(owner) = owner {
             let conversations = self.client.conversations().await?;
             let same = |info: &&ConversationInfo| info.participant.as_ref() == Some(owner);
-            if let Some(known) = conversations.iter().find(same) {
-                return added(known.id, "before");
+            if conversations.iter().any(|info| same(&info)) {
+                // A new session in the same conversation: the one before may be lost.
+                return added(self.client.add(link).await?, "again");
             }
             let requests = self.client.requests().await?;
             let asks =

@@ -65,13 +65,24 @@ fn they_meet_talk_and_read_on_where_they_stopped() {
     let delivered = |event: &&Value| event["state"] == "delivered" && event["id"] == "one";
     assert_eq!(states.iter().filter(delivered).count(), 1);
 
-    // Who is known, or has asked, is not asked again.
-    assert_eq!(town.json("saro", &["add", link])[0]["added"], "before");
+    // Who is known keeps the conversation, and nobody is asked.
+    let chats = |who| town.json(who, &["chats"])[0]["conversation"].clone();
+    let before = (chats("saro"), chats("raya"));
+    let added = town.json("saro", &["add", link]).remove(0);
+    assert_eq!(
+        (&added["added"], &added["conversation"]),
+        (&"again".into(), &before.0)
+    );
     let own = town.run("raya", &["add", link]);
     assert_eq!(own.status.code(), Some(1));
     let link = town.json("saro", &["link", "--once", "--full"]).remove(0);
     let link = link["link"].as_str().expect("a link");
-    assert_eq!(town.json("raya", &["add", link])[0]["added"], "before");
+    assert_eq!(town.json("raya", &["add", link])[0]["added"], "again");
+    town.json("saro", &["send", "Raya", "after it"]);
+    assert_eq!(texts(&town.json("raya", &["read"])), ["after it"]);
+    assert_eq!((chats("saro"), chats("raya")), before);
+    assert_eq!(town.json("saro", &["chats"]).len(), 1);
+    assert!(town.json("saro", &["requests"]).is_empty());
 }
 
 #[test]
