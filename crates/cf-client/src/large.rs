@@ -15,7 +15,7 @@ impl Client {
     /// the start, and once it is sent answers with its state.
     ///
     /// # Errors
-    /// As [`Driver::send`], and `Misuse` for a reader that ends too soon,
+    /// As [`Driver::send`](crate::Driver::send), and `Misuse` for a reader that ends too soon,
     /// `Unavailable` for one that fails.
     pub async fn send_large(
         &self,
@@ -51,7 +51,7 @@ impl Client {
     /// content this client has, or its state once it was sent.
     ///
     /// # Errors
-    /// As [`Driver::spooled`].
+    /// As [`Driver::spooled`](crate::Driver::spooled).
     pub async fn begin_large(
         &self,
         conversation: ConversationId,
@@ -75,7 +75,7 @@ impl Client {
     /// [`SPOOL_STEP`](crate::limits::SPOOL_STEP).
     ///
     /// # Errors
-    /// As [`Driver::spool`].
+    /// As [`Driver::spool`](crate::Driver::spool).
     pub async fn spool_large(
         &self,
         conversation: ConversationId,
@@ -90,7 +90,7 @@ impl Client {
     /// Sends a content of which this client has all bytes.
     ///
     /// # Errors
-    /// As [`Driver::send_large`].
+    /// As [`Driver::send_large`](crate::Driver::send_large).
     pub async fn finish_large(
         &self,
         conversation: ConversationId,

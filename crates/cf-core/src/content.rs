@@ -34,7 +34,7 @@ pub enum ConversationEvent {
     },
     /// Content before this is missing, and was not waited for any longer.
     ///
-    /// Where [`Properties::reliable`] is declared, an author's contents come in
+    /// Where [`Properties::reliable`](crate::Properties) is declared, an author's contents come in
     /// the order of sending, a large one when it is whole, except between this and
     /// [`GapClosed`](Self::GapClosed).
     Gap {
