@@ -211,10 +211,12 @@ impl Driver {
         for other in self.others(conversation) {
             self.supersede(other, now);
         }
-        while self.others(conversation).len() >= MAX_SESSIONS {
-            let oldest = self.others(conversation)[0];
+        // One whose component is missing is only a record.
+        let mut kept = self.others(conversation);
+        kept.retain(|other| self.conversations.contains_key(other));
+        for oldest in &kept[..kept.len().saturating_sub(MAX_SESSIONS - 1)] {
             self.counters.add("bounded.session");
-            self.end(oldest);
+            self.end(*oldest);
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use cf_client::limits::{MAX_SESSIONS, SUPERSEDED_FOR};
 use cf_client::{Driver, EventKind};
 use cf_conversation::{PRIVATE_2, private_2};
-use cf_core::{ContentId, ContentState, ConversationId, ProtocolId};
+use cf_core::{ContentId, ContentState, ConversationId, ProtocolId, Scan, Store};
 
 use crate::rules::{check_order, connect, pair};
 use crate::world::{Faults, World, accept, texts};
@@ -74,6 +75,33 @@ fn a_peer_who_lost_everything_comes_back_into_the_same_conversation() {
             Some(ContentState::Delivered)
         );
     }
+}
+
+#[test]
+fn a_peer_who_comes_again_and_again_has_so_many_sessions_at_most() {
+    let mut world = World::new(75);
+    let (saro, raya) = pair(&mut world);
+    let (_, at_raya) = talking(&mut world, saro, raya);
+    let sessions = |world: &World| {
+        let all = world.nodes[raya]
+            .store
+            .scan(b"#conversations", &Scan::prefix(""));
+        all.expect("readable").len()
+    };
+    for round in 0..MAX_SESSIONS + 4 {
+        world.wipe(saro);
+        let talk = connect(&mut world, saro, raya);
+        world.run(30);
+        world.send(saro, talk, &format!("round {round}"));
+        world.run(30);
+        assert_eq!(sessions(&world), (round + 2).min(MAX_SESSIONS));
+    }
+    let told = texts(&world.events(raya), at_raya);
+    assert_eq!(told.len(), MAX_SESSIONS + 4, "{told:?}");
+    // Those that were superseded end once nothing of them can be on its way.
+    world.now = world.now.after(SUPERSEDED_FOR);
+    world.run(5);
+    assert_eq!(sessions(&world), 1);
 }
 
 #[test]
