@@ -49,14 +49,6 @@ fn end(mut child: Child) {
     child.wait().expect("it is ours");
 }
 
-/// The most memory that a process has had, in bytes.
-fn peak(child: &Child) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib * 1024)
-}
-
 /// Whether the other side has it; it may have read it already.
 fn has_it(answer: &Value) -> bool {
     ["delivered", "read"].contains(&answer["state"].as_str().unwrap_or_default())
@@ -143,41 +135,4 @@ fn what_is_no_file_is_refused() {
         assert!(objects(&String::from_utf8_lossy(&output.stdout)).is_empty());
     }
     assert!(!Path::new("/tmp/never-made-by-cf").exists());
-}
-
-/// What the two processes need does not grow with the file. `CF_LARGE_MIB=64`
-/// measures the longest.
-#[test]
-fn memory_does_not_grow_with_the_file() {
-    let most = std::env::var("CF_LARGE_MIB")
-        .ok()
-        .and_then(|mib| mib.parse().ok());
-    let mut peaks = Vec::new();
-    for mib in [1, most.unwrap_or(12usize)] {
-        let town = Town::with_two();
-        let path = town.path("file");
-        write(&path, mib * MIB);
-        let reader = town.spawn("raya", &["--json", "read", "--follow"]);
-        let owner = town.spawn("saro", &["--json", "read", "--follow"]);
-        std::thread::sleep(Duration::from_millis(500));
-        let started = Instant::now();
-        let file = path.to_str().expect("text");
-        let sent = town.json("saro", &["send", "Raya", "--file", file]);
-        assert!(has_it(&sent[0]), "{sent:?}");
-        let took = started.elapsed();
-        let both = (peak(&owner).unwrap_or(0), peak(&reader).unwrap_or(0));
-        println!(
-            "{mib} MiB in {took:?}: peaks of {} and {} KiB",
-            both.0 / 1024,
-            both.1 / 1024
-        );
-        peaks.push(both);
-        end(reader);
-        end(owner);
-    }
-    // Caches fill up, whatever the file's length, and a debug build needs more.
-    let most = 64 * MIB as u64;
-    for (sender, receiver) in peaks {
-        assert!(sender < most && receiver < most, "{sender}, {receiver}");
-    }
 }
