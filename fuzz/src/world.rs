@@ -158,7 +158,10 @@ impl Node {
         let events = cf_client::events_after(&self.home.store, 0, usize::MAX);
         let events = events.expect("its own log").into_iter();
         let text = |event: cf_client::Event| match event.kind {
-            cf_client::EventKind::Message { content, .. } => Some(content),
+            cf_client::EventKind::Message {
+                content: Content::Bytes(text),
+                ..
+            } => Some(text),
             _ => None,
         };
         events.filter_map(text).collect()
