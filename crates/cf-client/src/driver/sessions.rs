@@ -307,6 +307,12 @@ impl Driver {
     }
 
     pub(super) fn renew_now(&mut self, conversation: ConversationId, now: Timestamp) {
+        let current = self.by_id.get(&conversation).map(|s| s.current);
+        let record = current.and_then(|instance| self.record(instance).ok());
+        if record.is_none_or(|record| record.closed) {
+            // It was closed since it was said to be broken.
+            return;
+        }
         if let Some(last) = self.renewed_at.get(&conversation) {
             let at = last.after(RENEW_EVERY);
             if at > now {
