@@ -259,7 +259,9 @@ impl Driver {
             self.named
                 .insert(ConversationId::from_slice(&record.named)?, id);
         }
-        if record.pair && !record.closed {
+        // What was superseded does not know whether the conversation is closed since.
+        let is_open = !record.closed && Standing::of(record) == Standing::Current;
+        if record.pair && is_open {
             let participant = ParticipantId::new(record.participant.clone())?;
             self.pairs.entry(participant).or_insert(id);
         }

@@ -105,6 +105,27 @@ fn a_peer_who_comes_again_and_again_has_so_many_sessions_at_most() {
 }
 
 #[test]
+fn a_closed_conversation_is_not_renewed_also_after_a_restart() {
+    let mut world = World::new(76);
+    let (saro, raya) = pair(&mut world);
+    let (_, at_raya) = talking(&mut world, saro, raya);
+    // So that there is a superseded session beside the one that is closed.
+    world.wipe(saro);
+    connect(&mut world, saro, raya);
+    world.run(30);
+    let closed = world.input(raya, |driver, now| driver.close(at_raya, now));
+    closed.expect("no crash").expect("it is open");
+    world.run(30);
+    world.kill(raya);
+    world.wipe(saro);
+    connect(&mut world, saro, raya);
+    world.run(30);
+    let requests = world.with(raya, |driver| driver.requests().expect("readable"));
+    assert_eq!(requests.len(), 1, "she is asked");
+    assert_eq!(renewals(&world, raya, at_raya).len(), 1);
+}
+
+#[test]
 fn two_who_ask_each_other_at_once_have_one_conversation() {
     for seed in seeds(20) {
         let mut world = World::new(7_200 + seed);
