@@ -112,8 +112,9 @@ pub struct StoredMissing {
 pub struct StoredUnacknowledged {
     #[prost(uint64, tag = "1")]
     pub publish: u64,
-    #[prost(message, repeated, tag = "2")]
-    pub points: ::prost::alloc::vec::Vec<super::ratchet::Point>,
+    /// each a cf.conversation.ratchet.Point
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub points: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
     #[prost(bool, tag = "3")]
     pub all_points: bool,
     #[prost(bytes = "bytes", tag = "4")]
@@ -129,9 +130,9 @@ pub struct StoredUnacknowledged {
     pub sent_at: u64,
     #[prost(bool, tag = "9")]
     pub has_content: bool,
-    /// a reliable frame with the body only; absent: not kept
-    #[prost(bytes = "bytes", optional, tag = "10")]
-    pub frame: ::core::option::Option<::prost::bytes::Bytes>,
+    /// with the body only; absent: not kept
+    #[prost(message, optional, tag = "10")]
+    pub frame: ::core::option::Option<ReliableFrame>,
     /// absent: publish
     #[prost(uint64, optional, tag = "11")]
     pub first_publish: ::core::option::Option<u64>,

@@ -1,6 +1,7 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use cf_core::{RoutingTag, Tag};
+use foldhash::HashMap;
 
 use super::header::HeaderKey;
 

@@ -81,8 +81,8 @@ impl ReliableConversation {
         let is_gone = stored.publish.id.0 < self.anew.below;
         if let Some(body) = stored.body.as_ref().filter(|_| is_moved || is_gone) {
             let id = stored.publish.content.as_ref();
-            if let Ok((outputs, complete)) = self.encrypt(number, body, id, env) {
-                self.replace(number, &stored, outputs, env);
+            if let Ok(complete) = self.encrypt(number, body, id, env) {
+                self.replace(number, &stored, env);
                 self.said(complete);
                 return Ok(());
             }
@@ -91,26 +91,19 @@ impl ReliableConversation {
         Ok(())
     }
 
-    fn replace(
-        &mut self,
-        number: u64,
-        stored: &Unacknowledged,
-        outputs: Vec<Output>,
-        env: &Env<'_>,
-    ) {
-        for output in outputs {
+    fn replace(&mut self, number: u64, stored: &Unacknowledged, env: &Env<'_>) {
+        while let Some(output) = self.inner.poll_output() {
             if let Output::Publish(publish) = &output {
-                let anew = Unacknowledged {
-                    publish: publish.clone(),
-                    first: stored.first,
-                    has_content: stored.has_content,
-                    sent_at: stored.sent_at,
-                    body: stored.body.clone(),
-                };
+                let value = records::encode_unacknowledged(
+                    publish,
+                    stored.first,
+                    stored.has_content,
+                    stored.sent_at,
+                    stored.body.as_ref(),
+                );
                 let before = self.flights.encrypted_anew(number, publish.id);
                 self.outputs.extend(before.map(Output::Withdraw));
-                let key = records::numbered(records::UNACKNOWLEDGED, number);
-                self.put_own(key, records::encode_unacknowledged(&anew));
+                self.put_own(records::numbered(records::UNACKNOWLEDGED, number), value);
             }
             self.forward(output, env.now);
         }

@@ -1,4 +1,4 @@
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use cf_core::{
     DeliveryPoint, Env, Identity, Input, Output, ParticipantId, PointInfo, PublishId, RecordChange,
     Records, Result, Scoped, Secret, Timestamp,
 };
+use foldhash::HashSet;
 
 use crate::wire::reliable::StoredHead;
 
@@ -80,6 +81,8 @@ pub(crate) struct ReliableConversation {
     pub(super) missing_changed: bool,
     pub(super) wake: Timestamp,
     pub(super) outputs: VecDeque<Output>,
+    /// Room for what the wrapped conversation puts out, used again and again.
+    pub(super) came: Vec<Output>,
 }
 
 /// What a conversation was made from, to make its inner one again.
@@ -112,8 +115,8 @@ impl Conversation for ReliableConversation {
             Input::OwnPoints(points) => self.move_to(points, env)?,
             Input::PeerPoints { peer, points } => self.peer_moved(peer, points, env)?,
             other => {
-                let outputs = self.call(other, env)?;
-                self.absorb(outputs, env)?;
+                self.call(other, env)?;
+                self.absorb(env)?;
             }
         }
         self.finish(env);
@@ -137,8 +140,10 @@ impl ReliableConversation {
         Ok(())
     }
 
-    /// Gives the wrapped conversation an input and takes its outputs.
-    pub(super) fn call(&mut self, input: Input, env: &mut Env<'_>) -> Result<Vec<Output>> {
+    /// Gives the wrapped conversation an input. What it puts out is taken by the
+    /// caller before the next: by [`absorb`](Self::absorb), or
+    /// [`pass_on`](Self::pass_on) where no content can be among it.
+    pub(super) fn call(&mut self, input: Input, env: &mut Env<'_>) -> Result<()> {
         let overlay = Overlay {
             records: env.records,
             outputs: &self.outputs,
@@ -151,16 +156,22 @@ impl ReliableConversation {
                 prefix: INNER,
             },
         };
-        self.inner.handle(input, &mut env)?;
-        Ok(std::iter::from_fn(|| self.inner.poll_output()).collect())
+        self.inner.handle(input, &mut env)
+    }
+
+    /// Passes on everything that the wrapped conversation put out.
+    pub(super) fn pass_on(&mut self, now: Timestamp) {
+        while let Some(output) = self.inner.poll_output() {
+            self.forward(output, now);
+        }
     }
 
     /// Changes the own points. Where nothing else is to be sent, a frame without
     /// content carries the news.
     fn move_to(&mut self, points: Vec<PointInfo>, env: &mut Env<'_>) -> Result<()> {
         let places: Vec<_> = points.iter().map(|info| info.point.clone()).collect();
-        let outputs = self.call(Input::OwnPoints(points), env)?;
-        self.absorb(outputs, env)?;
+        self.call(Input::OwnPoints(points), env)?;
+        self.absorb(env)?;
         let before = self.own_points.as_deref();
         if !before.is_some_and(|before| anew::are_same(before, &places)) {
             self.put_own(records::OWN_POINTS, records::encode_points(&places));
@@ -178,8 +189,8 @@ impl ReliableConversation {
         env: &mut Env<'_>,
     ) -> Result<()> {
         let places: Vec<_> = points.iter().map(|info| info.point.clone()).collect();
-        let outputs = self.call(Input::PeerPoints { peer, points }, env)?;
-        self.absorb(outputs, env)?;
+        self.call(Input::PeerPoints { peer, points }, env)?;
+        self.absorb(env)?;
         self.note_points(&places, env.now);
         self.try_contact(true, env.now);
         Ok(())

@@ -1,6 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use cf_core::{ContentId, DeliveryPoint, Publish, PublishId, Timestamp};
+use foldhash::HashMap;
 
 use crate::Error;
 
@@ -74,7 +75,7 @@ impl Flights {
             closed: BTreeSet::new(),
             flights: BTreeMap::new(),
             due: BTreeSet::new(),
-            by_publish: HashMap::new(),
+            by_publish: HashMap::default(),
         }
     }
 

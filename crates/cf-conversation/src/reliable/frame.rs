@@ -86,7 +86,7 @@ pub(crate) struct Frame {
     /// How often the sender dropped keys of frames that had not come.
     pub(crate) gone: u64,
     pub(crate) body: Body,
-    /// The number of a body that this version does not know.
+    /// The number of the body, if this version does not know it.
     pub(crate) unknown: Option<u32>,
 }
 
@@ -104,6 +104,10 @@ impl Frame {
     }
 
     pub(crate) fn encode(&self) -> Bytes {
+        self.to_wire().encode_to_vec().into()
+    }
+
+    pub(crate) fn to_wire(&self) -> wire::ReliableFrame {
         let mut frame = wire::ReliableFrame {
             sequence: self.sequence,
             acknowledged: self.acknowledgement.cumulative,
@@ -123,13 +127,20 @@ impl Frame {
             Body::Typing(typing) => frame.typing = Some(wire::Typing { typing: *typing }),
             Body::Contact(bundles) => frame.contact = Some(contact::encode(bundles)),
         }
-        frame.encode_to_vec().into()
+        frame
     }
 
     pub(crate) fn decode(bytes: Bytes) -> Result<Self, Error> {
-        let unknown = unknown_body(&bytes, &BODIES);
-        let frame = wire::ReliableFrame::decode(bytes)
+        let frame = wire::ReliableFrame::decode(bytes.clone())
             .map_err(|_| Error::Malformed("a reliable frame is not of the format"))?;
+        let mut frame = Self::from_wire(frame)?;
+        if frame.body == Body::None {
+            frame.unknown = unknown_body(&bytes, &BODIES);
+        }
+        Ok(frame)
+    }
+
+    pub(crate) fn from_wire(frame: wire::ReliableFrame) -> Result<Self, Error> {
         if frame.bitmap.len() > BITMAP_ALONE || frame.skipped.len() > MAX_SKIPPED {
             return Err(Error::Malformed("a reliable frame is over its limits"));
         }
@@ -157,7 +168,7 @@ impl Frame {
             skipped: frame.skipped,
             gone: frame.gone,
             body,
-            unknown,
+            unknown: None,
         })
     }
 }

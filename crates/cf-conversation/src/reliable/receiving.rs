@@ -5,6 +5,8 @@ use cf_core::{
     ParticipantId, Result, Timestamp,
 };
 
+use smallvec::SmallVec;
+
 use crate::Error;
 
 use super::conversation::{RETRY_AFTER, ReliableConversation};
@@ -14,12 +16,14 @@ use super::records;
 
 impl ReliableConversation {
     pub(super) fn receive(&mut self, incoming: Incoming, env: &mut Env<'_>) -> Result<()> {
-        let outputs = self.call(Input::Frame(incoming), env)?;
-        let is_new = !is_duplicate(&outputs);
-        if let Err(error) = self.absorb(outputs, env) {
-            self.take_back(env)?;
-            return Err(error);
-        }
+        self.call(Input::Frame(incoming), env)?;
+        let is_new = match self.absorb(env) {
+            Ok(is_new) => is_new,
+            Err(error) => {
+                self.take_back(env)?;
+                return Err(error);
+            }
+        };
         if self.flush(env).is_err() {
             self.flush_due = env.now.after(RETRY_AFTER);
         }
@@ -30,11 +34,37 @@ impl ReliableConversation {
         Ok(())
     }
 
-    /// Takes in what the wrapped conversation put out. After an error nothing
-    /// here has changed.
-    pub(super) fn absorb(&mut self, outputs: Vec<Output>, env: &mut Env<'_>) -> Result<()> {
-        let mut frames = Vec::new();
-        for output in &outputs {
+    /// Takes in what the wrapped conversation put out; says whether it was no
+    /// repetition. After an error nothing here has changed.
+    pub(super) fn absorb(&mut self, env: &mut Env<'_>) -> Result<bool> {
+        let mut came = std::mem::take(&mut self.came);
+        while let Some(output) = self.inner.poll_output() {
+            came.push(output);
+        }
+        let result = self.frames(&came).map(|frames| {
+            let mut frames = frames.into_iter();
+            let is_new = !is_duplicate(&came);
+            for output in came.drain(..) {
+                match output {
+                    Output::Event(event @ ConversationEvent::Content { .. }) => {
+                        if let Some(frame) = frames.next().filter(|_| !self.over) {
+                            self.take_in(frame, event, env);
+                        }
+                    }
+                    other => self.forward(other, env.now),
+                }
+            }
+            is_new
+        });
+        came.clear();
+        self.came = came;
+        result
+    }
+
+    /// The frames of this layer among what came, each checked.
+    fn frames(&self, came: &[Output]) -> Result<SmallVec<[Frame; 1]>> {
+        let mut frames = SmallVec::new();
+        for output in came {
             if let Output::Event(ConversationEvent::Content {
                 content: Content::Bytes(bytes),
                 ..
@@ -43,18 +73,7 @@ impl ReliableConversation {
                 frames.push(self.check(Frame::decode(bytes.clone())?)?);
             }
         }
-        let mut frames = frames.into_iter();
-        for output in outputs {
-            match output {
-                Output::Event(event @ ConversationEvent::Content { .. }) => {
-                    if let Some(frame) = frames.next().filter(|_| !self.over) {
-                        self.take_in(frame, event, env);
-                    }
-                }
-                other => self.forward(other, env.now),
-            }
-        }
-        Ok(())
+        Ok(frames)
     }
 
     /// Makes the wrapped conversation again as it was before the frame that it
@@ -188,10 +207,8 @@ impl ReliableConversation {
         self.acknowledged_late(is_acknowledged);
         if let Some(publish) = last {
             // A protocol that has no use for it says so; that changes nothing.
-            if let Ok(outputs) = self.call(Input::Received(publish), env) {
-                for output in outputs {
-                    self.forward(output, env.now);
-                }
+            if self.call(Input::Received(publish), env).is_ok() {
+                self.pass_on(env.now);
             }
         }
     }

@@ -24,6 +24,7 @@ use prost::Message;
 
 use crate::Error;
 use crate::point;
+use crate::wire::ratchet::Point;
 use crate::wire::reliable as wire;
 
 use super::contact;
@@ -98,21 +99,27 @@ pub(crate) fn decode_missing(bytes: Bytes) -> Result<BTreeSet<u64>, Error> {
     Ok(missing.sequence.into_iter().collect())
 }
 
-pub(crate) fn encode_unacknowledged(what: &Unacknowledged) -> Bytes {
-    let publish = &what.publish;
-    let body = what.body.clone();
+/// A payload, what it was published as first, and what it carries.
+pub(crate) fn encode_unacknowledged(
+    publish: &Publish,
+    first: PublishId,
+    has_content: bool,
+    sent_at: Timestamp,
+    body: Option<&Body>,
+) -> Bytes {
+    let point = |point: &DeliveryPoint| point::encode(point).encode_to_vec().into();
     let stored = wire::StoredUnacknowledged {
         publish: publish.id.0,
-        points: publish.points.iter().map(point::encode).collect(),
+        points: publish.points.iter().map(point).collect(),
         all_points: publish.spread == Spread::All,
         tag: Bytes::copy_from_slice(publish.frame.tag.as_bytes()),
         standing_tag: Bytes::copy_from_slice(publish.frame.standing.as_bytes()),
         body: publish.frame.body.clone(),
         content_id: publish.content.as_ref().map(ContentId::to_bytes),
-        sent_at: what.sent_at.0,
-        has_content: what.has_content,
-        frame: body.map(|body| ReliableFrame::bare(body).encode()),
-        first_publish: (what.first != publish.id).then_some(what.first.0),
+        sent_at: sent_at.0,
+        has_content,
+        frame: body.map(|body| ReliableFrame::bare(body.clone()).to_wire()),
+        first_publish: (first != publish.id).then_some(first.0),
     };
     stored.encode_to_vec().into()
 }
@@ -122,8 +129,8 @@ pub(crate) fn decode_unacknowledged(bytes: Bytes) -> cf_core::Result<Unacknowled
     let stored = wire::StoredUnacknowledged::decode(bytes).map_err(|_| damaged())?;
     let publish = Publish {
         id: PublishId(stored.publish),
-        points: (stored.points.iter())
-            .map(point::decode)
+        points: (stored.points.into_iter())
+            .map(|bytes| point::decode(&Point::decode(bytes).map_err(|_| damaged())?))
             .collect::<Result<_, _>>()?,
         spread: if stored.all_points {
             Spread::All
@@ -138,7 +145,7 @@ pub(crate) fn decode_unacknowledged(bytes: Bytes) -> cf_core::Result<Unacknowled
         },
         content: stored.content_id.map(ContentId::new).transpose()?,
     };
-    let frame = stored.frame.map(ReliableFrame::decode);
+    let frame = stored.frame.map(ReliableFrame::from_wire);
     let frame = frame.transpose().map_err(|_| damaged())?;
     Ok(Unacknowledged {
         publish,

@@ -1,6 +1,7 @@
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use cf_core::{Conversation, DeliveryPoint, Env, Records, Result, Scan, Scoped, Timestamp};
+use foldhash::HashSet;
 
 use crate::Error;
 
@@ -101,7 +102,7 @@ impl ReliableConversation {
             inner_wake: Timestamp::NEVER,
             flights: Flights::new(),
             queue: Queue::default(),
-            pending: HashSet::new(),
+            pending: HashSet::default(),
             order: Order::new(settings.hold),
             acknowledging: Acknowledging::new(settings.acknowledge_after, false, now),
             alone: None,
@@ -125,6 +126,7 @@ impl ReliableConversation {
             missing_changed: false,
             wake: Timestamp::NEVER,
             outputs: VecDeque::new(),
+            came: Vec::new(),
         };
         while let Some(output) = conversation.inner.poll_output() {
             conversation.forward(output, now);

@@ -8,7 +8,7 @@ use crate::Error;
 use super::conversation::ReliableConversation;
 use super::flight::Flight;
 use super::frame::{BITMAP_ALONE, BITMAP_BESIDE, Body, Frame};
-use super::records::{self, Unacknowledged};
+use super::records;
 
 /// How many payloads are sent again, or sent from the queue, in one go.
 pub(super) const BATCH: usize = 256;
@@ -62,8 +62,8 @@ impl ReliableConversation {
         env: &mut Env<'_>,
     ) -> Result<()> {
         let number = self.flights.next();
-        let (outputs, complete) = self.encrypt(number, &body, id.as_ref(), env)?;
-        for output in outputs {
+        let complete = self.encrypt(number, &body, id.as_ref(), env)?;
+        while let Some(output) = self.inner.poll_output() {
             if let Output::Publish(publish) = &output {
                 self.start_flight(publish, &body, env);
             }
@@ -75,9 +75,9 @@ impl ReliableConversation {
 
     /// Has a frame encrypted and published once; gives what it is published as.
     pub(super) fn say(&mut self, body: Body, env: &mut Env<'_>) -> Result<Option<PublishId>> {
-        let (outputs, complete) = self.encrypt(0, &body, None, env)?;
+        let complete = self.encrypt(0, &body, None, env)?;
         let mut published = None;
-        for output in outputs {
+        while let Some(output) = self.inner.poll_output() {
             if let Output::Publish(publish) = &output {
                 published = Some(publish.id);
             }
@@ -87,15 +87,15 @@ impl ReliableConversation {
         Ok(published)
     }
 
-    /// Has a frame encrypted; gives what comes out, and whether it acknowledges
-    /// everything that was received.
+    /// Has a frame encrypted, whose outputs are to be polled; says whether it
+    /// acknowledges everything that was received.
     pub(super) fn encrypt(
         &mut self,
         sequence: u64,
         body: &Body,
         id: Option<&ContentId>,
         env: &mut Env<'_>,
-    ) -> Result<(Vec<Output>, bool)> {
+    ) -> Result<bool> {
         let bitmap = match body {
             Body::None | Body::Close => BITMAP_ALONE,
             _ => BITMAP_BESIDE,
@@ -117,9 +117,9 @@ impl ReliableConversation {
             Err(error) if error.kind() == ErrorKind::Misuse => {
                 frame.acknowledgement.bitmap.clear();
                 frame.skipped.clear();
-                Ok((self.call(send(&frame), env)?, false))
+                self.call(send(&frame), env).map(|()| false)
             }
-            result => Ok((result?, complete)),
+            result => result.map(|()| complete),
         }
     }
 
@@ -137,14 +137,9 @@ impl ReliableConversation {
         let flight = Flight::new(publish, has_content, env.now, due);
         let number = self.flights.start(flight);
         let key = records::numbered(records::UNACKNOWLEDGED, number);
-        let stored = Unacknowledged {
-            publish: publish.clone(),
-            first: publish.id,
-            has_content,
-            sent_at: env.now,
-            body: Some(body.clone()),
-        };
-        self.put_own(key, records::encode_unacknowledged(&stored));
+        let value =
+            records::encode_unacknowledged(publish, publish.id, has_content, env.now, Some(body));
+        self.put_own(key, value);
     }
 
     /// Sends what waits, as far as there is room.
@@ -194,7 +189,10 @@ impl ReliableConversation {
         };
         match self.call(input, env) {
             Err(error) if error.kind() == ErrorKind::Unsupported => {}
-            outputs => self.absorb(outputs?, env)?,
+            result => {
+                result?;
+                self.absorb(env)?;
+            }
         }
         let Some(number) = self.flights.number_of(publish) else {
             return Ok(());

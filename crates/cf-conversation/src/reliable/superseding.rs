@@ -29,13 +29,11 @@ impl ReliableConversation {
         }
         let flights = self.bodies_in_flight(env)?;
         let queued = self.queued_contents(env)?;
-        let outputs = match self.call(Input::Supersede, env) {
-            Err(error) if error.kind() == ErrorKind::Unsupported => Vec::new(),
+        match self.call(Input::Supersede, env) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
             result => result?,
-        };
-        for output in outputs {
-            self.forward(output, env.now);
         }
+        self.pass_on(env.now);
         let mut withdrawn = BTreeMap::new();
         for (number, body) in flights {
             let Some(flight) = self.flights.remove(number) else {

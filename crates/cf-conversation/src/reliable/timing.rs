@@ -39,8 +39,8 @@ impl ReliableConversation {
     }
 
     fn wake_inner(&mut self, env: &mut Env<'_>) -> Result<()> {
-        let outputs = self.call(Input::Time, env)?;
-        self.absorb(outputs, env)
+        self.call(Input::Time, env)?;
+        self.absorb(env).map(|_| ())
     }
 
     /// When this layer wants to be woken.

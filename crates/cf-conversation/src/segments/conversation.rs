@@ -147,16 +147,16 @@ impl SegmentsConversation {
             Input::Time => self.handle_time(env),
             Input::Supersede => self.supersede(env),
             Input::Frame(incoming) => {
-                let outputs = self.call(Input::Frame(incoming), env)?;
-                self.absorb(outputs, true, env)
+                self.call(Input::Frame(incoming), env)?;
+                self.absorb(true, env)
             }
             other => {
                 if matches!(other, Input::OwnPoints(_) | Input::PeerPoints { .. }) {
                     // What fits is found out anew.
                     self.head_changed |= self.room.take().is_some();
                 }
-                let outputs = self.call(other, env)?;
-                self.absorb(outputs, false, env)
+                self.call(other, env)?;
+                self.absorb(false, env)
             }
         }
     }
@@ -178,8 +178,10 @@ impl SegmentsConversation {
         Ok(())
     }
 
-    /// Gives the wrapped conversation an input and takes its outputs.
-    pub(super) fn call(&mut self, input: Input, env: &mut Env<'_>) -> Result<Vec<Output>> {
+    /// Gives the wrapped conversation an input. What it puts out is taken by the
+    /// caller before the next: by [`absorb`](Self::absorb), or
+    /// [`pass_on`](Self::pass_on) where no content can be among it.
+    pub(super) fn call(&mut self, input: Input, env: &mut Env<'_>) -> Result<()> {
         let mut env = Env {
             now: env.now,
             random: &mut *env.random,
@@ -190,24 +192,30 @@ impl SegmentsConversation {
         };
         self.inner.handle(input, &mut env)?;
         self.touched = true;
-        Ok(std::iter::from_fn(|| self.inner.poll_output()).collect())
+        Ok(())
+    }
+
+    /// Passes on everything that the wrapped conversation put out; says whether
+    /// something is to be published.
+    pub(super) fn pass_on(&mut self, now: Timestamp) -> bool {
+        let mut publishes = false;
+        while let Some(output) = self.inner.poll_output() {
+            publishes |= matches!(output, Output::Publish(_));
+            self.forward(output, now);
+        }
+        publishes
     }
 
     /// Takes in what the wrapped conversation put out. What is bad is refused, if
     /// `strict`, and otherwise skipped and told: the input was not the peer's.
-    pub(super) fn absorb(
-        &mut self,
-        outputs: Vec<Output>,
-        strict: bool,
-        env: &mut Env<'_>,
-    ) -> Result<()> {
-        for output in outputs {
-            let Output::Event(ConversationEvent::Content { .. }) = &output else {
-                self.forward(output, env.now);
-                continue;
-            };
-            let Output::Event(event) = output else {
-                continue;
+    pub(super) fn absorb(&mut self, strict: bool, env: &mut Env<'_>) -> Result<()> {
+        while let Some(output) = self.inner.poll_output() {
+            let event = match output {
+                Output::Event(event @ ConversationEvent::Content { .. }) => event,
+                other => {
+                    self.forward(other, env.now);
+                    continue;
+                }
             };
             let is_bad = |kind| matches!(kind, ErrorKind::Malformed | ErrorKind::Rejected);
             match self.take_in(event, env) {
@@ -243,10 +251,8 @@ impl SegmentsConversation {
         while let Some(frame) = self.controls.pop_front() {
             let content = cf_core::Content::Bytes(frame.encode());
             // What can't be sent any more is not missed: its reader gives up as well.
-            if let Ok(outputs) = self.call(Input::Send { id: None, content }, env) {
-                for output in outputs {
-                    self.forward(output, env.now);
-                }
+            if self.call(Input::Send { id: None, content }, env).is_ok() {
+                self.pass_on(env.now);
             }
         }
         self.ask();
@@ -264,7 +270,7 @@ impl SegmentsConversation {
         if self.inner_wake <= env.now {
             self.inner_wake = Timestamp::NEVER;
             match self.call(Input::Time, env) {
-                Ok(outputs) => self.absorb(outputs, false, env)?,
+                Ok(()) => self.absorb(false, env)?,
                 Err(_) => self.inner_wake = env.now.after(RETRY_AFTER),
             }
         }

@@ -60,12 +60,9 @@ impl SegmentsConversation {
             match self.call(Input::Send { id, content }, env) {
                 Err(error) if self.learn(&error, cost) => {}
                 Err(error) => return Err(error),
-                Ok(outputs) => {
-                    let is_sent = outputs.iter().any(|it| matches!(it, Output::Publish(_)));
+                Ok(()) => {
+                    let is_sent = self.pass_on(env.now);
                     if is_sent || before.is_some() || cost <= SURE_ROOM {
-                        for output in outputs {
-                            self.forward(output, env.now);
-                        }
                         return Ok(());
                     }
                     // It waits there, and nobody knows yet whether it fits.
@@ -235,10 +232,8 @@ impl SegmentsConversation {
             content: Content::Bytes(frame),
         };
         match self.call(send, env) {
-            Ok(outputs) => {
-                for output in outputs {
-                    self.forward(output, env.now);
-                }
+            Ok(()) => {
+                self.pass_on(env.now);
                 Ok(())
             }
             Err(error) if self.learn(&error, cost) => Err(TransmitError::TooLong),

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use cf_core::{Content, ContentId, Env, Input, Output, Result};
@@ -16,17 +16,19 @@ impl SegmentsConversation {
         if self.superseded {
             return Ok(());
         }
-        let outputs = self.call(Input::Supersede, env)?;
-        let (mut unsent, mut others) = (Vec::new(), Vec::new());
-        for output in outputs {
-            match output {
-                Output::Unsent { id, content } => unsent.push((id, content)),
-                other => others.push(other),
-            }
-        }
+        self.call(Input::Supersede, env)?;
         self.superseded = true;
         self.head_changed = true;
-        self.absorb(others, false, env)?;
+        self.absorb(false, env)?;
+        // What was not sent comes back in frames of this layer.
+        let (unsent, others) = (std::mem::take(&mut self.outputs).into_iter())
+            .partition::<VecDeque<_>, _>(|output| matches!(output, Output::Unsent { .. }));
+        self.outputs = others;
+        let unsent = unsent.into_iter().filter_map(|output| match output {
+            Output::Unsent { id, content } => Some((id, content)),
+            _ => None,
+        });
+        let unsent = unsent.collect();
         let unsent = self.wholes(unsent, env)?;
         for number in self.outgoing.keys().copied().collect::<Vec<_>>() {
             self.remove_outgoing(number);
