@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use cf_core::{DeliveryAddress, DeliveryPoint, Locator, ProtocolId, Result};
+use prost::Message;
 
 use crate::wire::ratchet::Point;
 
@@ -22,4 +23,22 @@ pub(crate) fn decode(point: &Point) -> Result<DeliveryPoint> {
         address: DeliveryAddress::new(point.address.clone())?,
         framing: ProtocolId::parse(&point.framing)?,
     })
+}
+
+/// Encodes points that are mostly the same as the last time.
+#[derive(Default)]
+pub(crate) struct Encoder {
+    last: Vec<DeliveryPoint>,
+    encoded: Vec<Bytes>,
+}
+
+impl Encoder {
+    pub(crate) fn encode(&mut self, points: &[DeliveryPoint]) -> Vec<Bytes> {
+        if self.last != points {
+            let bytes = |point| encode(point).encode_to_vec().into();
+            self.encoded = points.iter().map(bytes).collect();
+            self.last = points.to_vec();
+        }
+        self.encoded.clone()
+    }
 }

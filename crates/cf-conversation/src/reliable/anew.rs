@@ -94,8 +94,10 @@ impl ReliableConversation {
     fn replace(&mut self, number: u64, stored: &Unacknowledged, env: &Env<'_>) {
         while let Some(output) = self.inner.poll_output() {
             if let Output::Publish(publish) = &output {
+                let points = self.points.encode(&publish.points);
                 let value = records::encode_unacknowledged(
                     publish,
+                    points,
                     stored.first,
                     stored.has_content,
                     stored.sent_at,

@@ -10,6 +10,7 @@ use cf_core::{
 };
 use foldhash::HashSet;
 
+use crate::point::Encoder;
 use crate::wire::reliable::StoredHead;
 
 use super::ReliableSettings;
@@ -83,6 +84,7 @@ pub(crate) struct ReliableConversation {
     pub(super) outputs: VecDeque<Output>,
     /// Room for what the wrapped conversation puts out, used again and again.
     pub(super) came: Vec<Output>,
+    pub(super) points: Encoder,
 }
 
 /// What a conversation was made from, to make its inner one again.

@@ -99,18 +99,18 @@ pub(crate) fn decode_missing(bytes: Bytes) -> Result<BTreeSet<u64>, Error> {
     Ok(missing.sequence.into_iter().collect())
 }
 
-/// A payload, what it was published as first, and what it carries.
+/// A payload and its points, what it was published as first, and what it carries.
 pub(crate) fn encode_unacknowledged(
     publish: &Publish,
+    points: Vec<Bytes>,
     first: PublishId,
     has_content: bool,
     sent_at: Timestamp,
     body: Option<&Body>,
 ) -> Bytes {
-    let point = |point: &DeliveryPoint| point::encode(point).encode_to_vec().into();
     let stored = wire::StoredUnacknowledged {
         publish: publish.id.0,
-        points: publish.points.iter().map(point).collect(),
+        points,
         all_points: publish.spread == Spread::All,
         tag: Bytes::copy_from_slice(publish.frame.tag.as_bytes()),
         standing_tag: Bytes::copy_from_slice(publish.frame.standing.as_bytes()),

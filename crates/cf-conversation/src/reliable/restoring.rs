@@ -4,6 +4,7 @@ use cf_core::{Conversation, DeliveryPoint, Env, Records, Result, Scan, Scoped, T
 use foldhash::HashSet;
 
 use crate::Error;
+use crate::point::Encoder;
 
 use super::acknowledging::Acknowledging;
 use super::anew::Anew;
@@ -127,6 +128,7 @@ impl ReliableConversation {
             wake: Timestamp::NEVER,
             outputs: VecDeque::new(),
             came: Vec::new(),
+            points: Encoder::default(),
         };
         while let Some(output) = conversation.inner.poll_output() {
             conversation.forward(output, now);

@@ -137,8 +137,10 @@ impl ReliableConversation {
         let flight = Flight::new(publish, has_content, env.now, due);
         let number = self.flights.start(flight);
         let key = records::numbered(records::UNACKNOWLEDGED, number);
+        let points = self.points.encode(&publish.points);
+        let (first, body) = (publish.id, Some(body));
         let value =
-            records::encode_unacknowledged(publish, publish.id, has_content, env.now, Some(body));
+            records::encode_unacknowledged(publish, points, first, has_content, env.now, body);
         self.put_own(key, value);
     }
 
