@@ -147,6 +147,21 @@ pub(crate) enum Command {
     Chats,
     /// Show how this home is doing
     Status,
+    /// Show which protocol you speak: the five choices, and a digest of them
+    Describe {
+        /// As a file, for `cf check`; with --json as JSON
+        #[arg(long, conflicts_with = "json")]
+        toml: bool,
+    },
+    /// Say what two descriptions have in common, or what is wrong with one
+    Check {
+        /// A file of `cf describe`
+        #[arg(value_name = "A")]
+        first: PathBuf,
+        /// Another
+        #[arg(value_name = "B")]
+        second: Option<PathBuf>,
+    },
     /// Watch Saro and Raya meet and talk, and what an observer sees of it
     Demo,
 }

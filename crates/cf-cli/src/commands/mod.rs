@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod contacts;
+mod describe;
 mod file;
 mod init;
 mod read;
@@ -57,6 +58,9 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
     if let Command::Demo = command {
         return Ok(demo::run(global.json).await?);
     }
+    if let Command::Check { first, second } = command {
+        return describe::check(&first, second.as_deref(), &mut out);
+    }
     let place = Place::new(global)?;
     if let Command::Init { name, passphrase } = command {
         return init::run(&place, &name, passphrase, &mut out).await;
@@ -94,7 +98,8 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
         }
         Command::Chats => status::chats(&mut session, &mut out).await,
         Command::Status => status::status(&mut session, &mut out).await,
-        Command::Init { .. } | Command::Demo => Ok(()),
+        Command::Describe { toml } => describe::describe(&mut session, toml, &mut out).await,
+        Command::Init { .. } | Command::Check { .. } | Command::Demo => Ok(()),
     };
     session.close(LINGER).await;
     outcome

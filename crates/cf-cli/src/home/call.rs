@@ -99,6 +99,8 @@ pub(crate) enum Call {
         len: usize,
     },
     Chats,
+    /// What the client is composed of.
+    Describe,
     Status,
     /// Changes a setting, if it is to, and tells it.
     Config {

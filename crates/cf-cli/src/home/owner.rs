@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cf::content::{Attachment, Content};
-use cf::core::{ContentId, ConversationId, Error, Result};
+use cf::core::{ContentId, ConversationId, Error, ErrorKind, Result};
 use cf::discovery::Link;
 use cf::{Client, ConversationInfo, EventKind, Home, LinkOptions, Request};
 use serde_json::{Value, json};
@@ -149,6 +149,13 @@ impl Owner {
             Call::Chats => {
                 let conversations = self.client.conversations().await?;
                 Ok(conversations.iter().map(describe::conversation).collect())
+            }
+            Call::Describe => {
+                let file = cf::descriptor::to_json(&self.client.descriptor())?;
+                let file = serde_json::from_str(&file);
+                Ok(vec![file.map_err(|error| {
+                    Error::from_source(ErrorKind::Other, error)
+                })?])
             }
             Call::Status => self.status().await,
             Call::Config { read_receipts } => {

@@ -6,6 +6,7 @@
 )]
 
 mod demo;
+mod describe;
 mod files;
 mod hidden;
 mod home;
