@@ -374,6 +374,16 @@ impl Client {
         self.call(move |driver, _| driver.decline(id)).await
     }
 
+    /// Marks that the user has compared a participant's identity key, or takes the
+    /// mark back.
+    ///
+    /// # Errors
+    /// As [`Driver::set_verified`].
+    pub async fn set_verified(&self, participant: ParticipantId, verified: bool) -> Result<()> {
+        self.call(move |driver, now| driver.set_verified(&participant, verified, now))
+            .await
+    }
+
     /// How often each thing happened since the start.
     ///
     /// # Errors

@@ -13,5 +13,6 @@ mod rules;
 mod sessions;
 mod shell;
 mod statistics;
+mod trust;
 mod unlinkable;
 mod world;
