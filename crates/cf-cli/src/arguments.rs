@@ -143,6 +143,16 @@ pub(crate) enum Command {
         /// What it is to be
         value: Option<Switch>,
     },
+    /// Show the safety number of a contact, or compare it and mark them as verified
+    Verify {
+        /// A contact's name, or a conversation's id
+        who: String,
+        /// The number that they see, typed or scanned: 60 digits, with or without spaces
+        number: Vec<String>,
+        /// As a code for a camera, too
+        #[arg(long)]
+        qr: bool,
+    },
     /// Show the conversations
     Chats,
     /// Show how this home is doing

@@ -7,6 +7,7 @@ mod init;
 mod read;
 mod send;
 mod status;
+mod verify;
 
 use std::io;
 use std::time::Duration;
@@ -95,6 +96,9 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
         Command::Read { follow, since } => read::run(&mut session, follow, since, &mut out).await,
         Command::Config { setting, value } => {
             status::config(&mut session, setting, value, &mut out).await
+        }
+        Command::Verify { who, number, qr } => {
+            verify::run(&mut session, who, number, qr, &mut out).await
         }
         Command::Chats => status::chats(&mut session, &mut out).await,
         Command::Status => status::status(&mut session, &mut out).await,

@@ -12,6 +12,7 @@ mod hidden;
 mod home;
 mod kills;
 mod two;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
