@@ -143,10 +143,35 @@ pub(crate) enum Command {
         /// What it is to be
         value: Option<Switch>,
     },
+    /// Show the safety number of a contact, or compare it and mark them as verified
+    Verify {
+        /// A contact's name, or a conversation's id
+        who: String,
+        /// The number that they see, typed or scanned: 60 digits, with or without spaces
+        number: Vec<String>,
+        /// As a code for a camera, too
+        #[arg(long)]
+        qr: bool,
+    },
     /// Show the conversations
     Chats,
     /// Show how this home is doing
     Status,
+    /// Show which protocol you speak: the five choices, and a digest of them
+    Describe {
+        /// As a file, for `cf check`; with --json as JSON
+        #[arg(long, conflicts_with = "json")]
+        toml: bool,
+    },
+    /// Say what two descriptions have in common, or what is wrong with one
+    Check {
+        /// A file of `cf describe`
+        #[arg(value_name = "A")]
+        first: PathBuf,
+        /// Another
+        #[arg(value_name = "B")]
+        second: Option<PathBuf>,
+    },
     /// Watch Saro and Raya meet and talk, and what an observer sees of it
     Demo,
 }

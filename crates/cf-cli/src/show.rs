@@ -38,6 +38,11 @@ impl Output {
         }
     }
 
+    /// Prints a file as it is.
+    pub(crate) fn raw(&mut self, text: &str) -> io::Result<()> {
+        self.line(text)
+    }
+
     fn line(&mut self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "{text}")?;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::components::{Components, Counters, Profile};
 use crate::driver::{ConversationInfo, Driver, LinkOptions, confirmed_events, events_after};
 use crate::event::{Event, Request};
+use crate::lint::{self, Finding};
 use crate::shell::{Job, Parts, RandomSource, Shell};
 
 /// How many signals wait for a listener before the oldest is lost.
@@ -31,6 +32,7 @@ pub struct Client {
 
 struct Inner {
     components: Arc<Components>,
+    findings: Vec<Finding>,
     store: Arc<dyn Store>,
     random: RandomSource,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
@@ -45,7 +47,7 @@ impl Client {
     /// `random` gives a cryptographically secure source each time it is called.
     ///
     /// # Errors
-    /// `Misuse` if a component is missing, `Unsupported` for a store of a newer
+    /// `Misuse` if [`lint`](crate::lint()) refuses the components, `Unsupported` for a store of a newer
     /// version, `Other` for a damaged one.
     pub fn open(
         components: Components,
@@ -53,7 +55,10 @@ impl Client {
         store: Arc<dyn Store>,
         random: impl Fn() -> Box<dyn Random> + Send + Sync + 'static,
     ) -> Result<Self> {
-        check(&components)?;
+        let findings = lint::checked(&components.descriptor())?;
+        for finding in &findings {
+            tracing::info!(code = finding.code, "{}", finding.message);
+        }
         let components = Arc::new(components);
         let random: RandomSource = Arc::new(random);
         let (jobs, inbox) = mpsc::channel(64);
@@ -72,6 +77,7 @@ impl Client {
         Ok(Self {
             inner: Arc::new(Inner {
                 components,
+                findings,
                 store,
                 random,
                 jobs,
@@ -82,9 +88,14 @@ impl Client {
         })
     }
 
-    /// The five choices as data.
+    /// The five choices as data, with what each component declares.
     pub fn descriptor(&self) -> ProtocolDescriptor {
         self.inner.components.descriptor()
+    }
+
+    /// What is weaker in this composition than it may seem.
+    pub fn findings(&self) -> &[Finding] {
+        &self.inner.findings
     }
 
     /// Makes a link by which others find this client: the text to give away.
@@ -363,6 +374,16 @@ impl Client {
         self.call(move |driver, _| driver.decline(id)).await
     }
 
+    /// Marks that the user has compared a participant's identity key, or takes the
+    /// mark back.
+    ///
+    /// # Errors
+    /// As [`Driver::set_verified`].
+    pub async fn set_verified(&self, participant: ParticipantId, verified: bool) -> Result<()> {
+        self.call(move |driver, now| driver.set_verified(&participant, verified, now))
+            .await
+    }
+
     /// How often each thing happened since the start.
     ///
     /// # Errors
@@ -436,22 +457,6 @@ impl Client {
         jobs.send(job).await.map_err(|_| stopped())?;
         drop(jobs);
         answered.await.map_err(|_| stopped())?
-    }
-}
-
-/// Refuses what could not work, with what to do about it.
-fn check(components: &Components) -> Result<()> {
-    let missing = [
-        (components.services.is_empty(), "a delivery service"),
-        (components.framings.is_empty(), "a framing strategy"),
-        (
-            components.conversations.is_empty(),
-            "a conversation protocol",
-        ),
-    ];
-    match missing.iter().find(|(is_missing, _)| *is_missing) {
-        Some((_, what)) => Err(Error::misuse(format!("give the client {what}"))),
-        None => Ok(()),
     }
 }
 

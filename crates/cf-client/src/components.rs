@@ -7,6 +7,8 @@ use cf_core::{
     ProtocolDescriptor, ProtocolId, Random,
 };
 
+use crate::declared;
+
 /// What a client is composed of: the five choices, each in order of preference.
 #[derive(Clone, Default)]
 pub struct Components {
@@ -23,15 +25,17 @@ pub struct Components {
 }
 
 impl Components {
-    /// The five choices as data.
+    /// The five choices as data, with what each component declares.
     pub fn descriptor(&self) -> ProtocolDescriptor {
-        let of = |id: &ProtocolId| Component::new(id.clone());
+        fn of<T: ?Sized>(all: &[Arc<T>], declare: fn(&T) -> Component) -> Vec<Component> {
+            all.iter().map(|component| declare(component)).collect()
+        }
         ProtocolDescriptor {
-            delivery_services: self.services.iter().map(|c| of(c.id())).collect(),
-            framings: self.framings.iter().map(|c| of(c.id())).collect(),
-            discoveries: self.discoveries.iter().map(|c| of(c.id())).collect(),
-            initializations: self.initializations.iter().map(|c| of(c.id())).collect(),
-            conversations: self.conversations.iter().map(|c| of(c.id())).collect(),
+            delivery_services: of(&self.services, declared::service),
+            framings: of(&self.framings, declared::framing),
+            discoveries: of(&self.discoveries, declared::discovery),
+            initializations: of(&self.initializations, declared::initialization),
+            conversations: of(&self.conversations, declared::conversation),
         }
     }
 

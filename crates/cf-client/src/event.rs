@@ -115,6 +115,19 @@ pub enum EventKind {
         /// The conversation.
         conversation: ConversationId,
     },
+    /// Somebody with another identity key claims to be the other one of a
+    /// conversation: by their name, or by naming the conversation. It may be them with
+    /// a new identity, or somebody else. Nothing of the conversation changes.
+    OtherKey {
+        /// The conversation of the one who is known.
+        conversation: ConversationId,
+        /// Who claims it; `None` where there is no identity.
+        participant: Option<ParticipantId>,
+        /// The name that they claim.
+        name: String,
+        /// Whether the key of the one who is known was compared.
+        verified: bool,
+    },
     /// A conversation has ended.
     Closed {
         /// Which.

@@ -17,16 +17,20 @@
 //! Every content sent has a state, and none is told before it is true.
 
 mod client;
+mod compare;
 mod components;
+mod declared;
 mod driver;
 mod event;
 mod large;
+mod lint;
 mod overlay;
 mod records;
 mod service;
 mod shell;
 
 pub use client::{Client, Events, MAX_SIGNALS};
+pub use compare::Common;
 pub use components::{Components, Counters, Profile};
 pub use driver::limits;
 pub use driver::{
@@ -34,3 +38,4 @@ pub use driver::{
     read_large,
 };
 pub use event::{Event, EventKind, Request};
+pub use lint::{Finding, Severity, lint};

@@ -31,6 +31,8 @@ pub(crate) const CURSORS: &[u8] = b"cursors";
 pub(crate) const CONTACTS: &[u8] = b"contacts";
 pub(crate) const UNSENT: &[u8] = b"#unsent";
 pub(crate) const SPOOLS: &[u8] = b"spools";
+/// Key: a participant whose identity key was compared; value: when.
+pub(crate) const VERIFIED: &[u8] = b"verified";
 
 /// The namespace of a conversation's own records.
 pub(crate) fn instance_namespace(instance: InstanceId) -> Bytes {
@@ -348,6 +350,7 @@ const UNKNOWN: u32 = 7;
 const CLOSED: u32 = 8;
 const RENEWED: u32 = 9;
 const BROKEN: u32 = 10;
+const OTHER_KEY: u32 = 11;
 
 pub(crate) fn write_event(at: Timestamp, kind: &EventKind) -> Bytes {
     use wire::event::{Kind, Message, Note, Requested, Started, State};
@@ -446,6 +449,17 @@ pub(crate) fn write_event(at: Timestamp, kind: &EventKind) -> Bytes {
             ..note(RENEWED, conversation)
         }),
         EventKind::Broken { conversation } => Kind::Note(note(BROKEN, conversation)),
+        EventKind::OtherKey {
+            conversation,
+            participant: claimant,
+            name,
+            verified,
+        } => Kind::Note(Note {
+            participant: participant(claimant),
+            count: u64::from(*verified),
+            text: name.clone(),
+            ..note(OTHER_KEY, conversation)
+        }),
         EventKind::Unreadable => Kind::Note(Note::default()),
     };
     write(&wire::Event {
@@ -537,6 +551,12 @@ fn read_note(note: &wire::event::Note) -> Result<EventKind> {
         },
         BROKEN => EventKind::Broken {
             conversation: conversation()?,
+        },
+        OTHER_KEY => EventKind::OtherKey {
+            conversation: conversation()?,
+            participant: read_participant(&note.participant, note.participant.is_empty())?,
+            name: note.text.clone(),
+            verified: note.count > 0,
         },
         _ => EventKind::Unreadable,
     })

@@ -473,4 +473,11 @@ pub struct Properties {
     pub max_participants: Option<u32>,
     /// Needs [`Capabilities::conditional_publish`](crate::Capabilities) and order.
     pub needs_conditional_publish: bool,
+    /// Expects [`Tag::SingleUse`] tags; a framing has to route by these or by the
+    /// standing ones, where one of both is declared.
+    pub single_use_tags: bool,
+    /// Expects [`Tag::Standing`] tags.
+    pub standing_tags: bool,
+    /// The length of the body of its shortest frame, in bytes; 0 if not declared.
+    pub min_body_len: usize,
 }

@@ -46,6 +46,31 @@ impl ProtocolDescriptor {
         .into_iter()
         .flat_map(|(choice, components)| components.iter().map(move |c| (choice, c)))
     }
+
+    /// The one encoding that a digest of the descriptor is over.
+    ///
+    /// First comes [`Self::CANONICAL`]. Then, for each component in the order of
+    /// [`components`](Self::components): the name of its choice, its id, how many
+    /// parameters it has, and each parameter's name and value, in the order of the
+    /// names' bytes. A text is its length in bytes and its bytes; lengths and
+    /// numbers are 4 bytes, the highest first.
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put_text(&mut bytes, Self::CANONICAL);
+        for (choice, component) in self.components() {
+            put_text(&mut bytes, choice);
+            put_text(&mut bytes, component.id.as_str());
+            put_len(&mut bytes, component.parameters.len());
+            for (name, value) in &component.parameters {
+                put_text(&mut bytes, name);
+                put_text(&mut bytes, value);
+            }
+        }
+        bytes
+    }
+
+    /// What every canonical encoding begins with.
+    pub const CANONICAL: &str = "/cf/descriptor/1";
 }
 
 /// One component of a protocol.
@@ -65,4 +90,21 @@ impl Component {
             parameters: BTreeMap::new(),
         }
     }
+
+    /// Sets a parameter.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.parameters.insert(name.to_owned(), value.to_string());
+        self
+    }
+}
+
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    put_len(bytes, text.len());
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+/// Descriptors of more than 4 GiB don't exist.
+fn put_len(bytes: &mut Vec<u8>, len: usize) {
+    bytes.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
 }

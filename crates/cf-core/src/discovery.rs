@@ -60,6 +60,24 @@ pub trait DiscoveryProtocol: Send + Sync {
         query: &'a str,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Vec<BundleSet>>>;
+
+    /// What the discovery needs and gives; nothing is declared by default.
+    fn properties(&self) -> DiscoveryProperties {
+        DiscoveryProperties::default()
+    }
+}
+
+/// What a discovery protocol needs and gives, as data. Everything not declared is
+/// not promised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiscoveryProperties {
+    /// Publishes bundles, and needs a delivery service with
+    /// [`Capabilities::retention`](crate::Capabilities::retention) for them.
+    pub needs_retention: bool,
+    /// What it adds to the bundles that it publishes, in bytes, at least.
+    pub publish_overhead: usize,
+    /// One query can give newer bundles later.
+    pub refreshes: bool,
 }
 
 /// The introduction bundles of one client, one for each initialization protocol

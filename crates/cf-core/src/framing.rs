@@ -90,6 +90,24 @@ pub trait FramingStrategy: Send + Sync {
 
     /// Makes a router that expects nothing yet.
     fn router(&self) -> Box<dyn Router>;
+
+    /// What the framing routes by and hides; nothing is declared by default.
+    fn properties(&self) -> FramingProperties {
+        FramingProperties::default()
+    }
+}
+
+/// What a framing strategy routes by and hides, as data. Everything not declared
+/// is not promised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FramingProperties {
+    /// A payload whose [`Tag::SingleUse`] tag is expected is routed.
+    pub single_use_tags: bool,
+    /// A payload whose [`Tag::Standing`] tag is expected is routed.
+    pub standing_tags: bool,
+    /// Two payloads of one standing tag can't be told to be so by who does not
+    /// know the tag.
+    pub blinds_standing_tags: bool,
 }
 
 /// Finds the instance that a payload is for. How is its own business: one hash

@@ -79,6 +79,29 @@ pub trait InitializationProtocol: Send + Sync {
     /// # Errors
     /// `Unsupported` for records of a newer version, `Other` for damaged ones.
     fn inbox(&self, identity: Arc<dyn Identity>, env: &mut Env<'_>) -> Result<Box<dyn Inbox>>;
+
+    /// What the protocol promises and needs; nothing is declared by default.
+    fn properties(&self) -> InitializationProperties {
+        InitializationProperties::default()
+    }
+}
+
+/// What an initialization protocol promises and needs, as data. Everything not
+/// declared is not promised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InitializationProperties {
+    /// Each side knows who the other one is.
+    pub authenticated: bool,
+    /// Who is not the recipient does not learn who sent an invite.
+    pub hides_sender: bool,
+    /// Keys that are stolen later do not open an invite.
+    pub forward_secret: bool,
+    /// An invite stays confidential against a later quantum attacker.
+    pub post_quantum: bool,
+    /// The length of a bundle without offers, in bytes, at least.
+    pub min_bundle_len: usize,
+    /// The length of the body of an invite's frame, in bytes, at least.
+    pub min_body_len: usize,
 }
 
 /// The sender's first contact between its two steps; [`InitializationProtocol`]

@@ -63,17 +63,19 @@ pub use delivery::{
     PublishRequest, Resume, Start, Subscription,
 };
 pub use descriptor::{Component, ProtocolDescriptor};
-pub use discovery::{Advertised, Advertisement, BundleSet, DiscoveryProtocol};
+pub use discovery::{Advertised, Advertisement, BundleSet, DiscoveryProperties, DiscoveryProtocol};
 pub use env::{Env, Random, Timestamp};
 pub use error::{Error, ErrorKind, Result};
-pub use framing::{Frame, FramingStrategy, InstanceId, Routed, Router, RoutingTag, Tag};
+pub use framing::{
+    Frame, FramingProperties, FramingStrategy, InstanceId, Routed, Router, RoutingTag, Tag,
+};
 pub use id::{
     BundleId, ContentId, ConversationId, InviteId, OfferId, ParticipantId, PayloadId, ProtocolId,
 };
 pub use identity::{AgreementKey, Identity};
 pub use initialization::{
-    BundleInfo, BundleSpec, Handshake, Inbox, InboxOutput, InitializationProtocol, Invitation,
-    Invite, Opened, Recognized, SealedInvite,
+    BundleInfo, BundleSpec, Handshake, Inbox, InboxOutput, InitializationProperties,
+    InitializationProtocol, Invitation, Invite, Opened, Recognized, SealedInvite,
 };
 pub use point::{DeliveryAddress, DeliveryPoint, Locator, PointInfo};
 pub use secret::Secret;

@@ -18,8 +18,10 @@
 mod certificate;
 mod crypto;
 mod error;
+mod safety;
 mod software;
 
 pub use certificate::{CLOCK_SKEW, MAX_VALIDITY};
 pub use error::IdentityError;
+pub use safety::SafetyNumber;
 pub use software::{PERIOD, SCHEME, SEED_LEN, SoftwareIdentity};

@@ -5,13 +5,14 @@
 //! A component is swapped by naming another one to the [`Builder`].
 
 mod builder;
+pub mod descriptor;
 mod home;
 mod random;
 
 pub use builder::{Builder, builder};
 pub use cf_client::{
-    Client, Components, ConversationInfo, Counters, Event, EventKind, Events, LinkOptions, Profile,
-    Request,
+    Client, Common, Components, ConversationInfo, Counters, Event, EventKind, Events, Finding,
+    LinkOptions, Profile, Request, Severity, lint,
 };
 pub use home::Home;
 pub use random::SystemRandom;

@@ -3,6 +3,7 @@
 Needs the package `cryptography`. Writes identity.json beside itself.
 """
 
+import hashlib
 import json
 import pathlib
 
@@ -47,6 +48,19 @@ class Identity:
         }
 
 
+def fingerprint(participant: bytes) -> str:
+    # The participant id is both key and stable identifier.
+    digest = hashlib.sha512(b"\0\0" + participant + participant + participant).digest()
+    for _ in range(5_199):
+        digest = hashlib.sha512(digest + participant).digest()
+    chunks = (digest[5 * n : 5 * n + 5] for n in range(6))
+    return "".join(f"{int.from_bytes(chunk, 'big') % 100_000:05}" for chunk in chunks)
+
+
+def safety_number(one: bytes, other: bytes) -> str:
+    return "".join(sorted([fingerprint(one), fingerprint(other)]))
+
+
 def main() -> None:
     saro, raya = Identity(bytes(range(32))), Identity(bytes(range(32, 64)))
     label, message = "/example/1 greeting", b"hello"
@@ -78,6 +92,10 @@ def main() -> None:
             "signature": saro.sign(label, message).hex(),
         },
         "agreement_keys": keys,
+        "safety_numbers": [
+            {"one": one.hex(), "other": other.hex(), "digits": safety_number(one, other)}
+            for one, other in [(saro.id, raya.id), (raya.id, saro.id), (b"\1" * 32, b"\2" * 128)]
+        ],
     }
     path = pathlib.Path(__file__).with_suffix(".json")
     path.write_text(json.dumps(vectors, indent=2) + "\n")

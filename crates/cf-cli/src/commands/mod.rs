@@ -1,11 +1,13 @@
 //! What each command does.
 
 mod contacts;
+mod describe;
 mod file;
 mod init;
 mod read;
 mod send;
 mod status;
+mod verify;
 
 use std::io;
 use std::time::Duration;
@@ -57,6 +59,9 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
     if let Command::Demo = command {
         return Ok(demo::run(global.json).await?);
     }
+    if let Command::Check { first, second } = command {
+        return describe::check(&first, second.as_deref(), &mut out);
+    }
     let place = Place::new(global)?;
     if let Command::Init { name, passphrase } = command {
         return init::run(&place, &name, passphrase, &mut out).await;
@@ -92,9 +97,13 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
         Command::Config { setting, value } => {
             status::config(&mut session, setting, value, &mut out).await
         }
+        Command::Verify { who, number, qr } => {
+            verify::run(&mut session, who, number, qr, &mut out).await
+        }
         Command::Chats => status::chats(&mut session, &mut out).await,
         Command::Status => status::status(&mut session, &mut out).await,
-        Command::Init { .. } | Command::Demo => Ok(()),
+        Command::Describe { toml } => describe::describe(&mut session, toml, &mut out).await,
+        Command::Init { .. } | Command::Check { .. } | Command::Demo => Ok(()),
     };
     session.close(LINGER).await;
     outcome

@@ -87,6 +87,7 @@ fn sentence(event: &Value) -> Option<String> {
         "broken" => {
             format!("* Conversation {talk}: broken. Ask the other one for a link, and `cf add` it.")
         }
+        "other_key" => other_key(event, &name, &talk),
         "gap_closed" => format!("* Conversation {talk}: what was missing has come, or never will."),
         "state" if event["state"] == "failed" => {
             let (id, reason) = (show::line(event, "id"), show::line(event, "reason"));
@@ -100,6 +101,23 @@ fn sentence(event: &Value) -> Option<String> {
         "closed" => format!("* Conversation {talk} has ended."),
         _ => return None,
     })
+}
+
+/// Tells of another identity key in a way that nobody overlooks.
+fn other_key(event: &Value, name: &str, talk: &str) -> String {
+    let key = match show::short(event, "from") {
+        key if key.is_empty() => "without a key".to_owned(),
+        key => format!("with the key {key}…"),
+    };
+    let verified = match event["was_verified"].as_bool() {
+        Some(true) => "You have verified the one you know; this one is NOT verified.",
+        _ => "You have not verified the one you know.",
+    };
+    format!(
+        "*** WARNING: somebody {key} claims to be {name}, and that is NOT the key of \
+         conversation {talk}.\n    {verified}\n    It is somebody else, or {name} with a new \
+         identity: ask them in another way before you accept or say anything."
+    )
 }
 
 /// Waits until the process is asked to end.

@@ -14,8 +14,12 @@ pub(super) async fn chats(session: &mut Session, out: &mut Output) -> Outcome {
     for chat in &chats {
         out.object(chat, |chat| {
             let (id, name) = (show::short(chat, "conversation"), show::line(chat, "name"));
+            let verified = match chat["verified"].as_bool() {
+                Some(true) => "  verified",
+                _ => "",
+            };
             Some(format!(
-                "{id}  {name}  {}",
+                "{id}  {name}  {}{verified}",
                 show::line(chat, "conversation_protocol")
             ))
         })?;

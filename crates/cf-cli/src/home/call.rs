@@ -99,6 +99,13 @@ pub(crate) enum Call {
         len: usize,
     },
     Chats,
+    /// The safety number of a contact; compared with another one, if there is one.
+    Verify {
+        who: String,
+        number: Option<String>,
+    },
+    /// What the client is composed of.
+    Describe,
     Status,
     /// Changes a setting, if it is to, and tells it.
     Config {

@@ -44,6 +44,7 @@ pub(super) fn conversation(info: &ConversationInfo) -> Value {
         "name": info.name,
         "from": participant(info.participant.as_ref()),
         "conversation_protocol": info.protocol.as_str(),
+        "verified": info.verified,
     })
 }
 
@@ -132,6 +133,20 @@ fn event_kind(kind: &EventKind, names: &Names) -> (&'static str, Value) {
             ("renewed", value)
         }
         EventKind::Broken { conversation } => ("broken", of(conversation)),
+        EventKind::OtherKey {
+            conversation,
+            participant: claimant,
+            name,
+            verified,
+        } => {
+            let value = json!({
+                "conversation": conversation.to_string(),
+                "from": participant(claimant.as_ref()),
+                "name": name,
+                "was_verified": verified,
+            });
+            ("other_key", value)
+        }
         EventKind::Closed { conversation } => ("closed", of(conversation)),
         _ => ("unreadable", json!({})),
     }

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cf::content::{Attachment, Content};
-use cf::core::{ContentId, ConversationId, Error, Result};
+use cf::core::{ContentId, ConversationId, Error, ErrorKind, Result};
 use cf::discovery::Link;
+use cf::identity::SafetyNumber;
 use cf::{Client, ConversationInfo, EventKind, Home, LinkOptions, Request};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -150,6 +151,14 @@ impl Owner {
                 let conversations = self.client.conversations().await?;
                 Ok(conversations.iter().map(describe::conversation).collect())
             }
+            Call::Verify { who, number } => self.verify(&who, number.as_deref()).await,
+            Call::Describe => {
+                let file = cf::descriptor::to_json(&self.client.descriptor())?;
+                let file = serde_json::from_str(&file);
+                Ok(vec![file.map_err(|error| {
+                    Error::from_source(ErrorKind::Other, error)
+                })?])
+            }
             Call::Status => self.status().await,
             Call::Config { read_receipts } => {
                 if let Some(on) = read_receipts {
@@ -271,6 +280,28 @@ impl Owner {
         // A conversation that is no longer there tells nobody.
         while saying.join_next().await.is_some() {}
         Ok(())
+    }
+
+    /// Tells the safety number of a contact, and marks the key that it was compared
+    /// with.
+    async fn verify(&self, who: &str, number: Option<&str>) -> Result<Vec<Value>> {
+        let found = self.find(who).await?;
+        let participant = found.participant.clone().ok_or_else(|| {
+            Error::unsupported("this conversation has no other one whose key could be compared")
+        })?;
+        let ours = SafetyNumber::of(self.home.identity().id(), &participant);
+        let mut told = describe::conversation(&found);
+        if let Some(number) = number {
+            let matches = SafetyNumber::parse(number)? == ours;
+            if matches {
+                self.client.set_verified(participant, true).await?;
+                told["verified"] = json!(true);
+            }
+            told["matches"] = json!(matches);
+        }
+        told["safety_number"] = json!(ours.to_string());
+        told["digits"] = json!(ours.digits());
+        Ok(vec![told])
     }
 
     async fn status(&self) -> Result<Vec<Value>> {

@@ -6,11 +6,13 @@
 )]
 
 mod demo;
+mod describe;
 mod files;
 mod hidden;
 mod home;
 mod kills;
 mod two;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};

@@ -168,6 +168,9 @@ impl Driver {
         let same = known.and_then(|known| self.protocol_that_renews(known, &info));
         let instance = self.ask(bundles, protocol.or(same.as_ref()), known, now)?;
         let conversation = self.conversations[&instance].id;
+        if known.is_none() {
+            self.check_name(info.owner.as_ref(), &info.spec.display_name, now);
+        }
         if known.is_some() && !self.has_answer(conversation) {
             self.make_current(instance, now);
         }

@@ -265,6 +265,7 @@ impl Driver {
             let participant = ParticipantId::new(record.participant.clone())?;
             self.pairs.entry(participant).or_insert(id);
         }
+        self.remember_name(id, record);
         match self.by_id.entry(id) {
             Entry::Vacant(vacant) => {
                 vacant.insert(Sessions {

@@ -279,7 +279,15 @@ impl Driver {
         let supported = self.components.conversation(protocol).is_some();
         let mut request = records::request(&initialization, &invitation, supported);
         match self.sender_of(&invitation) {
-            Sender::Impostor => return self.counters.add("rejected.conversation"),
+            Sender::Impostor(claimed) => {
+                self.counters.add("rejected.conversation");
+                let (from, name) = (invitation.from.as_ref(), &invitation.invite.display_name);
+                return self.other_key(claimed, from, name, now);
+            }
+            Sender::Stranger => {
+                let (from, name) = (invitation.from.as_ref(), &invitation.invite.display_name);
+                self.check_name(from, name, now);
+            }
             Sender::Peer(conversation) if supported => {
                 match self.renewal(conversation, &invitation, now) {
                     Ok(Renewal::Done) => return,
@@ -317,7 +325,7 @@ impl Driver {
         let invitation = request.invitation()?;
         let from = invitation.from.clone();
         let conversation = match self.sender_of(&invitation) {
-            Sender::Impostor => {
+            Sender::Impostor(_) => {
                 return Err(Error::misuse(
                     "this conversation was begun with somebody else: decline this request",
                 ));

@@ -19,6 +19,7 @@ mod restore;
 mod sessions;
 mod sleep;
 mod telling;
+mod trust;
 mod unsent;
 mod way;
 
@@ -50,6 +51,7 @@ pub mod limits {
     pub use super::points::ROTATE_EVERY;
     pub use super::sessions::{CROSSING, MAX_SESSIONS, RENEW_EVERY, SUPERSEDED_FOR};
     pub use super::sleep::{IDLE, MAX_AWAKE};
+    pub use super::trust::MAX_OTHER_KEYS;
     pub use super::way::SEARCH_BUDGET;
 }
 
@@ -94,6 +96,7 @@ pub struct Driver {
     renewed_at: HashMap<ConversationId, Timestamp>,
     contact: Option<contacts::OwnContact>,
     unsent: unsent::Backlog,
+    trust: trust::Trust,
 
     outbox: Outbox,
     parked: Parked,
@@ -237,6 +240,8 @@ pub struct ConversationInfo {
     pub participant: Option<ParticipantId>,
     /// The name that the other side claims.
     pub name: String,
+    /// Whether the user has compared the other side's identity key.
+    pub verified: bool,
 }
 
 impl Driver {
@@ -293,10 +298,14 @@ impl Driver {
         let info = |(id, current)| -> Result<ConversationInfo> {
             let record = self.record(current)?;
             let anonymous = record.participant.is_empty();
+            let participant = records::read_participant(&record.participant, anonymous)?;
             Ok(ConversationInfo {
                 id,
                 protocol: ProtocolId::parse(&record.protocol)?,
-                participant: records::read_participant(&record.participant, anonymous)?,
+                verified: participant
+                    .as_ref()
+                    .is_some_and(|one| self.is_verified(one)),
+                participant,
                 name: record.name,
             })
         };

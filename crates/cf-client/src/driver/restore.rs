@@ -13,6 +13,7 @@ use super::outbox::{self, Outbox};
 use super::parked::Parked;
 use super::sessions::{CROSSING, SUPERSEDED_FOR, Sender};
 use super::sleep::MAX_AWAKE;
+use super::trust::Trust;
 use super::unsent::Backlog;
 use super::{Driver, Reception, Wake};
 use crate::components::{Components, Counters, Profile};
@@ -63,6 +64,7 @@ impl Driver {
             renewed_at: HashMap::new(),
             contact: None,
             unsent: Backlog::default(),
+            trust: Trust::default(),
             outbox: Outbox::default(),
             parked: Parked::default(),
             spools: Default::default(),
@@ -85,6 +87,7 @@ impl Driver {
         self.restore_spools(now)?;
         self.restore_inboxes(now)?;
         self.restore_contact()?;
+        self.restore_verified()?;
         self.restore_conversations(now)?;
         self.restore_unsent(now)?;
         self.restore_outbox()?;

@@ -38,8 +38,8 @@ pub(super) enum Sender {
     Stranger,
     /// The other participant of this conversation.
     Peer(ConversationId),
-    /// Somebody who names a conversation that is not theirs.
-    Impostor,
+    /// Somebody who names this conversation, which is not theirs.
+    Impostor(ConversationId),
 }
 
 /// What became of an invite to a new session.
@@ -62,7 +62,7 @@ impl Driver {
             (_, Some(conversation)) => Sender::Peer(*conversation),
             (None, None) => Sender::Stranger,
             (Some(_), None) if self.is_of(named, &invitation.from) => Sender::Stranger,
-            (Some(_), None) => Sender::Impostor,
+            (Some(_), None) => Sender::Impostor(named),
         }
     }
 

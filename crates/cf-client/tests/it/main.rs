@@ -4,6 +4,7 @@
 mod combinators;
 mod damaged;
 mod large;
+mod lint;
 mod mixed;
 mod moves;
 mod observer;
@@ -12,5 +13,6 @@ mod rules;
 mod sessions;
 mod shell;
 mod statistics;
+mod trust;
 mod unlinkable;
 mod world;

@@ -27,6 +27,7 @@ pub use healing::HealingSettings;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cf_core::padding::{BODY_OVERHEAD, FLOOR};
 use cf_core::{
     ConversationId, ConversationProtocol, Created, Env, Identity, MadeOffer, Offer, OfferId,
     OfferRequest, Properties, ProtocolId, Result, Secret, Setup, Timestamp,
@@ -146,6 +147,9 @@ impl ConversationProtocol for Ratchet {
             unlinkable: true,
             bidirectional: true,
             max_participants: Some(2),
+            single_use_tags: true,
+            standing_tags: true,
+            min_body_len: FLOOR + BODY_OVERHEAD,
             ..Properties::default()
         }
     }

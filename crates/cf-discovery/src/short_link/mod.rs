@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use cf_core::{
     Advertised, Advertisement, BoxFuture, BundleSet, DeliveryAddress, DeliveryService,
-    DiscoveryProtocol, Error, Identity, Outcome, ProtocolId, PublishRequest, Result, Secret,
-    Timestamp,
+    DiscoveryProperties, DiscoveryProtocol, Error, Identity, Outcome, ProtocolId, PublishRequest,
+    Result, Secret, Timestamp,
 };
 use parking_lot::Mutex;
 
@@ -244,6 +244,14 @@ impl DiscoveryProtocol for ShortLink {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Vec<BundleSet>>> {
         Box::pin(async move { Ok(vec![self.find(query, now).await?]) })
+    }
+
+    fn properties(&self) -> DiscoveryProperties {
+        DiscoveryProperties {
+            needs_retention: true,
+            publish_overhead: seal::OVERHEAD + publication::MIN_OVERHEAD,
+            refreshes: true,
+        }
     }
 }
 

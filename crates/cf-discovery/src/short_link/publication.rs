@@ -11,6 +11,10 @@ mod wire;
 
 const LABEL: &str = "/cf/discovery/short-link/1 publication";
 
+/// What a publication adds to its bundles at least, in bytes: an owner and a
+/// signature of Ed25519.
+pub(super) const MIN_OVERHEAD: usize = 32 + 64;
+
 /// What the owner of a link publishes under it.
 #[derive(Debug)]
 pub(super) struct Publication {

@@ -24,6 +24,9 @@ const ADDRESS: &[u8] = b"/cf/discovery/short-link/1 address";
 const SEAL: &[u8] = b"/cf/discovery/short-link/1 seal";
 const SALT_LEN: usize = 32;
 const SEAL_LEN: usize = 16;
+const LENGTH_LEN: usize = 4;
+/// What sealing adds to a publication, padding aside.
+pub(super) const OVERHEAD: usize = SALT_LEN + LENGTH_LEN + SEAL_LEN;
 
 /// What a link's holders have and nobody else.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -55,7 +58,7 @@ impl LinkSecret {
         publication: &[u8],
         max_payload_len: usize,
     ) -> Result<Bytes, Error> {
-        let padded = padded_len(4 + publication.len());
+        let padded = padded_len(LENGTH_LEN + publication.len());
         let len = SALT_LEN + padded + SEAL_LEN;
         if len > max_payload_len {
             let max = max_payload_len;
@@ -82,11 +85,11 @@ impl LinkSecret {
         cipher
             .decrypt_in_place(&nonce.into(), self.address().as_bytes(), &mut text)
             .ok()?;
-        let (length, rest) = text.split_first_chunk::<4>()?;
+        let (length, rest) = text.split_first_chunk::<LENGTH_LEN>()?;
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
         let (publication, zeros) = rest.split_at_checked(length)?;
         let is_padding =
-            zeros.iter().all(|byte| *byte == 0) && text.len() == padded_len(4 + length);
+            zeros.iter().all(|byte| *byte == 0) && text.len() == padded_len(LENGTH_LEN + length);
         is_padding.then(|| Bytes::copy_from_slice(publication))
     }
 

@@ -4,7 +4,7 @@ mod envelope;
 mod router;
 
 use bytes::Bytes;
-use cf_core::{Frame, FramingStrategy, ProtocolId, Result, Router};
+use cf_core::{Frame, FramingProperties, FramingStrategy, ProtocolId, Result, Router};
 
 use self::router::TagMap;
 use crate::Error;
@@ -55,5 +55,13 @@ impl FramingStrategy for Tagged {
 
     fn router(&self) -> Box<dyn Router> {
         Box::new(TagMap::default())
+    }
+
+    fn properties(&self) -> FramingProperties {
+        FramingProperties {
+            single_use_tags: true,
+            standing_tags: true,
+            blinds_standing_tags: false,
+        }
     }
 }

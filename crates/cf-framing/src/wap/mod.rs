@@ -4,7 +4,7 @@ mod envelope;
 mod router;
 
 use bytes::Bytes;
-use cf_core::{Frame, FramingStrategy, ProtocolId, Result, Router};
+use cf_core::{Frame, FramingProperties, FramingStrategy, ProtocolId, Result, Router};
 
 use self::router::Trial;
 use crate::Error;
@@ -57,5 +57,13 @@ impl FramingStrategy for Wap {
 
     fn router(&self) -> Box<dyn Router> {
         Box::new(Trial::default())
+    }
+
+    fn properties(&self) -> FramingProperties {
+        FramingProperties {
+            single_use_tags: false,
+            standing_tags: true,
+            blinds_standing_tags: true,
+        }
     }
 }

@@ -1,5 +1,5 @@
-use cf_core::{Identity, Secret, Timestamp};
-use cf_identity::SoftwareIdentity;
+use cf_core::{Identity, ParticipantId, Secret, Timestamp};
+use cf_identity::{SafetyNumber, SoftwareIdentity};
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 
@@ -38,5 +38,12 @@ fn every_derivation_matches_the_vectors() {
         assert_eq!(shared.expose(), hex(&expected["shared"]));
         let other = raya.agree(&peer, &key.public).unwrap();
         assert_eq!(shared.expose(), other.expose());
+    }
+
+    for expected in vectors["safety_numbers"].as_array().unwrap() {
+        let [one, other] =
+            ["one", "other"].map(|side| ParticipantId::new(hex(&expected[side])).unwrap());
+        let number = SafetyNumber::of(&one, &other);
+        assert_eq!(number.digits(), expected["digits"]);
     }
 }

@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    BundleInfo, ConversationId, Env, Handshake, Identity, Inbox, InitializationProtocol,
-    ProtocolId, Result, Timestamp,
+    BundleInfo, ConversationId, Env, Handshake, Identity, Inbox, InitializationProperties,
+    InitializationProtocol, ProtocolId, Result, Timestamp,
 };
 
 use bundle::Bundle;
 use recipient::Recipient;
 use sender::Sender;
+
+use crate::MIN_BODY_LEN;
 
 /// The id of this protocol.
 pub const INBOX: ProtocolId = ProtocolId::from_static("/cf/init/inbox/1");
@@ -34,6 +36,9 @@ pub const MAX_BUNDLES: usize = 1024;
 
 /// The longest bundle, in bytes.
 pub const MAX_BUNDLE_LEN: usize = 32 * 1024;
+
+/// What a bundle without offers has at least, in bytes.
+const MIN_BUNDLE_LEN: usize = 1_500;
 
 /// How far a sender's clock may be ahead.
 pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
@@ -120,5 +125,16 @@ impl InitializationProtocol for InboxProtocol {
 
     fn inbox(&self, identity: Arc<dyn Identity>, env: &mut Env<'_>) -> Result<Box<dyn Inbox>> {
         Ok(Box::new(Recipient::restore(identity, self.limits, env)?))
+    }
+
+    fn properties(&self) -> InitializationProperties {
+        InitializationProperties {
+            authenticated: true,
+            hides_sender: true,
+            forward_secret: true,
+            post_quantum: true,
+            min_bundle_len: MIN_BUNDLE_LEN,
+            min_body_len: MIN_BODY_LEN,
+        }
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    BundleInfo, ConversationId, Env, Handshake, Identity, Inbox, InitializationProtocol,
-    ProtocolId, Result, Secret, Timestamp,
+    BundleInfo, ConversationId, Env, Handshake, Identity, Inbox, InitializationProperties,
+    InitializationProtocol, ProtocolId, Result, Secret, Timestamp,
 };
 
 use bundle::Bundle;
@@ -19,7 +19,7 @@ use recipient::Recipient;
 use schedule::Psk;
 use sender::Sender;
 
-use crate::{DEFAULT_MAX_INVITES, InitError, MAX_RETENTION};
+use crate::{DEFAULT_MAX_INVITES, InitError, MAX_RETENTION, MIN_BODY_LEN};
 
 /// The id of this protocol.
 pub const PSK: ProtocolId = ProtocolId::from_static("/cf/init/psk/1");
@@ -132,5 +132,14 @@ impl InitializationProtocol for PskProtocol {
             self.limits,
             env,
         )?))
+    }
+
+    fn properties(&self) -> InitializationProperties {
+        InitializationProperties {
+            hides_sender: true,
+            post_quantum: true,
+            min_body_len: MIN_BODY_LEN,
+            ..InitializationProperties::default()
+        }
     }
 }

@@ -6,6 +6,7 @@
     reason = "real processes live in real time"
 )]
 
+mod descriptors;
 mod golden;
 mod homes;
 mod kills;
