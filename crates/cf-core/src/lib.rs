@@ -63,7 +63,7 @@ pub use delivery::{
     PublishRequest, Resume, Start, Subscription,
 };
 pub use descriptor::{Component, ProtocolDescriptor};
-pub use discovery::{Advertised, Advertisement, BundleSet, DiscoveryProtocol};
+pub use discovery::{Advertised, Advertisement, BundleSet, DiscoveryProtocol, Withdrawal};
 pub use env::{Env, Random, Timestamp};
 pub use error::{Error, ErrorKind, Result};
 pub use framing::{Frame, FramingStrategy, InstanceId, Routed, Router, RoutingTag, Tag};
