@@ -53,6 +53,9 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     add("discovery_short_link", "text", &[&[1], locator]);
     let signed = publication(&content);
     add("discovery_short_link", "signed", &[&[3], &part(&signed)]);
+    add("discovery_directory", "text", &[&[1], b"Raya@", locator]);
+    let signed = claim(&content);
+    add("discovery_directory", "signed", &[&[3], &part(&signed)]);
     let inbox = Meeting::of_inbox();
     // The field of the signed bytes has two bytes of length, and the signature
     // takes the last 66.
@@ -127,6 +130,19 @@ fn publication(content: &[u8]) -> Vec<u8> {
         field(1, owner.id().as_bytes()),
         time(2, Timestamp(1)),
         field(3, content),
+    ]
+    .concat()
+}
+
+/// What somebody signs who claims a name.
+fn claim(content: &[u8]) -> Vec<u8> {
+    let owner = crate::meeting::identity(1);
+    [
+        field(1, owner.id().as_bytes()),
+        field(2, b"raya"),
+        time(3, NOW),
+        time(4, Timestamp(1)),
+        field(5, content),
     ]
     .concat()
 }

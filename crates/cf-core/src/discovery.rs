@@ -50,6 +50,21 @@ pub trait DiscoveryProtocol: Send + Sync {
     /// `Unsupported` if it only resolves.
     fn advertise(&self, advertisement: Advertisement) -> BoxFuture<'_, Result<Advertised>>;
 
+    /// Ends a query that can be refreshed, so that who resolves it learns that its
+    /// owner has revoked it, for as long as the service shows them that.
+    ///
+    /// # Errors
+    /// `Unsupported` unless the protocol can; `Unavailable` while a service that it
+    /// needs can't be reached.
+    fn withdraw(&self, withdrawal: Withdrawal) -> BoxFuture<'_, Result<()>> {
+        drop(withdrawal);
+        Box::pin(async {
+            Err(Error::unsupported(
+                "this discovery can't take back what it gave",
+            ))
+        })
+    }
+
     /// Finds the bundles for a query: one set for each client that claims it.
     ///
     /// # Errors
@@ -151,4 +166,17 @@ pub struct Advertised {
     pub state: Option<crate::Secret>,
     /// When to advertise again; `None` if the query can't be refreshed.
     pub refresh_at: Option<Timestamp>,
+}
+
+/// Which query is to end.
+#[derive(Clone, Debug)]
+pub struct Withdrawal {
+    /// What [`Advertised::state`] said.
+    pub state: crate::Secret,
+    /// The number of this publication under the query; higher than any before.
+    pub generation: u64,
+    /// The time.
+    pub now: Timestamp,
+    /// Fresh random bytes for this call alone.
+    pub seed: [u8; 32],
 }

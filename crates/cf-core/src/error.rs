@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::Locator;
+
 /// A result whose error says whether to try again.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -39,6 +41,7 @@ pub struct Error {
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    unknown_services: Box<[Locator]>,
 }
 
 impl Error {
@@ -48,6 +51,7 @@ impl Error {
             kind,
             message: message.into(),
             source: None,
+            unknown_services: Box::default(),
         }
     }
 
@@ -60,6 +64,7 @@ impl Error {
             kind,
             message: source.to_string().into(),
             source: Some(Box::new(source)),
+            unknown_services: Box::default(),
         }
     }
 
@@ -86,6 +91,20 @@ impl Error {
     /// A broken contract; `message` says what to do instead.
     pub fn misuse(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Misuse, message)
+    }
+
+    /// Says that one of these services would have to be connected first. They were
+    /// named by somebody else, and nobody has contacted them.
+    #[must_use]
+    pub fn for_services(mut self, unknown: Vec<Locator>) -> Self {
+        self.unknown_services = unknown.into();
+        self
+    }
+
+    /// The services of which one would have to be connected first, where that is
+    /// what is missing. Ask the user before: somebody else chose them.
+    pub fn unknown_services(&self) -> &[Locator] {
+        &self.unknown_services
     }
 
     /// Whose fault it is.

@@ -63,7 +63,9 @@ pub use delivery::{
     PublishRequest, Resume, Start, Subscription,
 };
 pub use descriptor::{Component, ProtocolDescriptor};
-pub use discovery::{Advertised, Advertisement, BundleSet, DiscoveryProperties, DiscoveryProtocol};
+pub use discovery::{
+    Advertised, Advertisement, BundleSet, DiscoveryProperties, DiscoveryProtocol, Withdrawal,
+};
 pub use env::{Env, Random, Timestamp};
 pub use error::{Error, ErrorKind, Result};
 pub use framing::{

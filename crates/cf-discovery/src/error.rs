@@ -58,6 +58,9 @@ pub enum Error {
     /// `Rejected`: the link has expired.
     #[error("the link has expired; ask for a new one")]
     Expired,
+    /// `Rejected`: the owner has revoked the link, or no longer wants the name.
+    #[error("its owner has revoked this; ask for a new link")]
+    Revoked,
     /// `Misuse`: bundles that have expired are not advertised.
     #[error("these bundles have expired; make new ones before making a link")]
     AlreadyExpired,
@@ -97,11 +100,26 @@ pub enum Error {
     /// `Rejected`: what lies there is older than what was seen before.
     #[error("what lies where the link points to is older than before: somebody withholds the rest")]
     Outdated,
+    /// `Malformed`: the text is not a query of a directory at all.
+    #[error("this is no name in a directory: one is cfdir_1_NAME@SERVICE")]
+    NotInADirectory,
+    /// `Malformed`: the part that says which service has the directory is missing or cut.
+    #[error("which directory? what has to follow the name is @ and the locator of its service")]
+    NoDirectory,
+    /// `Malformed`: no directory has such a name.
+    #[error("a name in a directory is 1 to 64 letters of a to z, digits, . _ and -")]
+    NotADirectoryName,
+    /// `Unavailable`: nobody claims the name there.
+    #[error("nobody is called {name} there, or whoever is has to come online to say so again")]
+    NobodyThere {
+        /// The name.
+        name: String,
+    },
     /// `Malformed`: the text is not a name of a static table.
     #[error("a name in a table is static: and 1 to 64 letters, digits, . _ and -")]
     NotAName,
     /// `Unsupported`: a client without a name only looks others up.
-    #[error("this client has no name in the table; give it one to be found there")]
+    #[error("this client has no name to be found by; give it one")]
     NoName,
     /// `Rejected`: the table holds as many names as it can.
     #[error("the table holds {max} names, and takes no more")]
@@ -113,21 +131,29 @@ pub enum Error {
 
 impl From<Error> for cf_core::Error {
     fn from(error: Error) -> Self {
+        if let Error::UnknownService { locator } = &error {
+            let unknown = vec![locator.clone()];
+            return Self::from_source(ErrorKind::Unsupported, error).for_services(unknown);
+        }
         let kind = match error {
             Error::NewerVersion { .. }
             | Error::NoRetention
             | Error::UnknownService { .. }
             | Error::NoName => ErrorKind::Unsupported,
             Error::Expired
+            | Error::Revoked
             | Error::TooLarge { .. }
             | Error::TooLargeForService { .. }
             | Error::Outdated
             | Error::TooManyNames { .. } => ErrorKind::Rejected,
-            Error::NothingThere => ErrorKind::Unavailable,
+            Error::NothingThere | Error::NobodyThere { .. } => ErrorKind::Unavailable,
             Error::AlreadyExpired => ErrorKind::Misuse,
             Error::NotALink
             | Error::NotAShortLink
             | Error::NotAName
+            | Error::NotInADirectory
+            | Error::NoDirectory
+            | Error::NotADirectoryName
             | Error::TooLong { .. }
             | Error::Character { .. }
             | Error::Truncated { .. }

@@ -8,6 +8,7 @@ mod conversation_records;
 mod conversation_sealed;
 mod conversation_session;
 mod conversation_setup;
+mod discovery_directory;
 mod discovery_link;
 mod discovery_short_link;
 mod discovery_static;
@@ -33,6 +34,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("conversation_sealed", conversation_sealed::run),
     ("conversation_session", conversation_session::run),
     ("conversation_setup", conversation_setup::run),
+    ("discovery_directory", discovery_directory::run),
     ("discovery_link", discovery_link::run),
     ("discovery_short_link", discovery_short_link::run),
     ("discovery_static", discovery_static::run),

@@ -17,7 +17,7 @@ pub struct Signed {
     /// only grows under one link
     #[prost(uint64, tag = "2")]
     pub generation: u64,
-    /// as in /cf/discovery/link/1: bundles and their expiry
+    /// as in /cf/discovery/link/1; empty: revoked
     #[prost(bytes = "bytes", tag = "3")]
     pub content: ::prost::bytes::Bytes,
 }

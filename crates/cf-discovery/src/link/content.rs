@@ -2,13 +2,14 @@ use bytes::Bytes;
 use cf_core::{BundleSet, ProtocolId, Timestamp};
 use prost::Message;
 
-use crate::Error;
+use crate::{Error, canonical};
 
 #[allow(clippy::all, unreachable_pub, missing_docs)]
 #[path = "../generated/cf_discovery_link.rs"]
 mod wire;
 
 /// What a link carries.
+#[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) bundles: BundleSet,
     pub(crate) expires_at: Timestamp,
@@ -28,10 +29,7 @@ pub(crate) fn encode(content: &Content) -> Vec<u8> {
 
 /// Reads a content; the bundles share its memory.
 pub(crate) fn decode(bytes: Bytes) -> Result<Content, Error> {
-    let content = wire::Content::decode(bytes.clone()).map_err(|_| Error::Content)?;
-    if content.encode_to_vec() != bytes {
-        return Err(Error::Content);
-    }
+    let content: wire::Content = canonical::decode(&bytes)?;
     let bundles = content.bundles.into_iter().map(|bundle| {
         let id = ProtocolId::parse(&bundle.protocol).map_err(|_| Error::Content)?;
         Ok((id, bundle.bundle))

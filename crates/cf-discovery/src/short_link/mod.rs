@@ -2,8 +2,6 @@
 //! `docs/spec/discovery-short-link-1.md`.
 
 mod publication;
-mod reading;
-mod seal;
 mod text;
 
 use std::collections::HashMap;
@@ -13,15 +11,19 @@ use std::time::Duration;
 
 use cf_core::{
     Advertised, Advertisement, BoxFuture, BundleSet, DeliveryAddress, DeliveryService,
-    DiscoveryProperties, DiscoveryProtocol, Error, Identity, Outcome, ProtocolId, PublishRequest,
-    Result, Secret, Timestamp,
+    DiscoveryProperties, DiscoveryProtocol, Error, Identity, ParticipantId, ProtocolId,
+    PublishRequest, Result, Secret, Timestamp, Withdrawal,
 };
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 
 use self::publication::Publication;
-use self::seal::LinkSecret;
 use self::text::Text;
 use crate::Error as LinkError;
+use crate::link::content::Content;
+use crate::reading;
+use crate::seal::PlaceSecret;
+use crate::services::{self, Services};
 
 /// Puts a client's bundles onto a delivery service that retains them, sealed, and
 /// gives a text of less than 100 characters by which others find them there.
@@ -35,7 +37,7 @@ use crate::Error as LinkError;
 /// host that the stranger chose.
 pub struct ShortLink {
     identity: Arc<dyn Identity>,
-    services: Vec<Arc<dyn DeliveryService>>,
+    services: Services,
     patience: Duration,
     /// The highest generation seen at each place.
     seen: Mutex<HashMap<DeliveryAddress, u64>>,
@@ -49,9 +51,9 @@ impl ShortLink {
     /// The longest short link, in characters: with the longest locator.
     pub const MAX_LEN: usize = text::HEAD_LEN + 1 + cf_core::Locator::MAX_LEN;
     /// The most retained payloads that resolving looks at.
-    pub const MAX_PAYLOADS: usize = 1024;
+    pub const MAX_PAYLOADS: usize = reading::MAX_PAYLOADS;
     /// The most bytes of retained payloads that resolving looks at.
-    pub const MAX_BYTES: usize = 16 << 20;
+    pub const MAX_BYTES: usize = reading::MAX_BYTES;
     /// How many places' generations are remembered.
     pub const MAX_SEEN: usize = 4096;
     /// How long a link is not refreshed at most.
@@ -62,7 +64,7 @@ impl ShortLink {
     pub fn new(identity: Arc<dyn Identity>, services: Vec<Arc<dyn DeliveryService>>) -> Self {
         Self {
             identity,
-            services,
+            services: Services::new(services),
             patience: Duration::from_secs(5),
             seen: Mutex::default(),
         }
@@ -90,26 +92,23 @@ impl ShortLink {
         }
         let (secret, service) = match state {
             Some(state) => self.known(&state)?,
-            None => (LinkSecret::draw(&seed), self.retaining()?),
+            None => (
+                PlaceSecret::derive(Self::ID, &seed),
+                self.services.retaining()?,
+            ),
         };
-        let capabilities = service.capabilities();
-        let publication = Publication {
-            owner: self.identity.id().clone(),
-            generation,
+        let content = Content {
             bundles,
             expires_at,
         };
-        let address = secret.address();
-        let signed = publication.sign(&*self.identity)?;
-        let payload = secret.seal(&seed, &signed, capabilities.max_payload_len)?;
-        let request = PublishRequest::new(address, payload);
-        published(service.publish(request).await)?;
+        self.publish(&secret, service, generation, Some(content), &seed)
+            .await?;
         let text = Text {
             secret: secret.clone(),
-            owner: seal::owner_hash(self.identity.id()),
+            owner: owner_hash(self.identity.id()),
             locator: service.locator().clone(),
         };
-        let half = capabilities.retention.unwrap_or_default() / 2;
+        let half = service.capabilities().retention.unwrap_or_default() / 2;
         Ok(Advertised {
             query: text.encode(),
             state: Some(self.state(&secret, &**service)),
@@ -117,12 +116,29 @@ impl ShortLink {
         })
     }
 
+    async fn publish(
+        &self,
+        secret: &PlaceSecret,
+        service: &Arc<dyn DeliveryService>,
+        generation: u64,
+        content: Option<Content>,
+        seed: &[u8; 32],
+    ) -> Result<()> {
+        let publication = Publication {
+            owner: self.identity.id().clone(),
+            generation,
+            content,
+        };
+        let signed = publication.sign(&*self.identity)?;
+        let max_payload_len = service.capabilities().max_payload_len;
+        let payload = secret.seal(seed, &signed, max_payload_len)?;
+        let request = PublishRequest::new(secret.address(), payload);
+        services::published(service.publish(request).await)
+    }
+
     async fn find(&self, query: &str, now: Timestamp) -> Result<BundleSet> {
         let text = Text::decode(query)?;
-        let service = self.service(text.locator.as_str());
-        let service = service.ok_or(LinkError::UnknownService {
-            locator: text.locator.clone(),
-        })?;
+        let service = self.services.named(&text.locator)?;
         let address = text.secret.address();
         let mut best: Option<Publication> = None;
         let mut expired = false;
@@ -133,10 +149,11 @@ impl ShortLink {
             let Ok(found) = Publication::verify(&signed, &*self.identity) else {
                 continue;
             };
-            if seal::owner_hash(&found.owner) != text.owner {
+            if owner_hash(&found.owner) != text.owner {
                 continue;
             }
-            if found.expires_at <= now {
+            let has_expired = |content: &Content| content.expires_at <= now;
+            if found.content.as_ref().is_some_and(has_expired) {
                 expired = true;
             } else if best
                 .as_ref()
@@ -146,7 +163,10 @@ impl ShortLink {
             }
         }
         match best {
-            Some(found) if self.is_newest(&address, found.generation) => Ok(found.bundles),
+            Some(found) if self.is_newest(&address, found.generation) => match found.content {
+                Some(content) => Ok(content.bundles),
+                None => Err(LinkError::Revoked.into()),
+            },
             Some(_) => Err(LinkError::Outdated.into()),
             None if expired => Err(LinkError::Expired.into()),
             None => Err(LinkError::NothingThere.into()),
@@ -166,48 +186,24 @@ impl ShortLink {
         true
     }
 
-    fn retaining(&self) -> Result<&Arc<dyn DeliveryService>> {
-        let retains =
-            |service: &&Arc<dyn DeliveryService>| service.capabilities().retention.is_some();
-        let found = self.services.iter().find(retains);
-        found.ok_or_else(|| LinkError::NoRetention.into())
-    }
-
-    fn service(&self, locator: &str) -> Option<&Arc<dyn DeliveryService>> {
-        self.services
-            .iter()
-            .find(|service| service.locator().as_str() == locator)
-    }
-
-    fn state(&self, secret: &LinkSecret, service: &dyn DeliveryService) -> Secret {
+    fn state(&self, secret: &PlaceSecret, service: &dyn DeliveryService) -> Secret {
         Secret::new([secret.expose(), service.locator().as_str().as_bytes()].concat())
     }
 
     /// What [`state`](Self::state) wrote.
-    fn known(&self, state: &Secret) -> Result<(LinkSecret, &Arc<dyn DeliveryService>)> {
+    fn known(&self, state: &Secret) -> Result<(PlaceSecret, &Arc<dyn DeliveryService>)> {
         let foreign = || Error::misuse("give back the state that this discovery gave");
         let (secret, locator) = state.expose().split_first_chunk().ok_or_else(foreign)?;
         let locator = std::str::from_utf8(locator).map_err(|_| foreign())?;
-        let service = self.service(locator).ok_or_else(|| {
-            Error::unavailable(format!(
-                "the link is on {locator}, which is not connected now"
-            ))
-        })?;
-        Ok((LinkSecret::new(*secret), service))
+        let service = self.services.before(locator)?;
+        Ok((PlaceSecret::new(Self::ID, *secret), service))
     }
 }
 
-/// Only what the service has is found.
-fn published(outcome: Outcome) -> Result<()> {
-    match outcome {
-        Outcome::Accepted { .. } => Ok(()),
-        Outcome::Refused(error) | Outcome::Unavailable(error) | Outcome::Unknown(error) => {
-            Err(error)
-        }
-        _ => Err(Error::unavailable(
-            "the service has not taken the bundles yet",
-        )),
-    }
+/// The start of the hash by which a link names its owner.
+fn owner_hash(owner: &ParticipantId) -> [u8; 16] {
+    let hash = Sha256::digest(owner.as_bytes());
+    std::array::from_fn(|index| hash[index])
 }
 
 impl DiscoveryProtocol for ShortLink {
@@ -231,12 +227,30 @@ impl DiscoveryProtocol for ShortLink {
         Box::pin(self.make(advertisement))
     }
 
+    /// Puts a revocation in the place of the bundles.
+    ///
+    /// # Errors
+    /// `Unavailable` while the service can't be reached.
+    fn withdraw(&self, withdrawal: Withdrawal) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let Withdrawal {
+                state,
+                generation,
+                seed,
+                ..
+            } = withdrawal;
+            let (secret, service) = self.known(&state)?;
+            self.publish(&secret, service, generation, None, &seed)
+                .await
+        })
+    }
+
     /// Finds the newest bundles of the link's owner.
     ///
     /// # Errors
     /// `Malformed` for what is not a whole link, `Unsupported` for one of a later
     /// version or on a service that is not configured, `Rejected` if the bundles
-    /// have expired or older ones than before are shown, `Unavailable` if nothing
+    /// have expired, the owner has revoked the link or older ones than before are shown, `Unavailable` if nothing
     /// of the owner's is there.
     fn resolve<'a>(
         &'a self,
@@ -249,7 +263,7 @@ impl DiscoveryProtocol for ShortLink {
     fn properties(&self) -> DiscoveryProperties {
         DiscoveryProperties {
             needs_retention: true,
-            publish_overhead: seal::OVERHEAD + publication::MIN_OVERHEAD,
+            publish_overhead: crate::seal::OVERHEAD + publication::MIN_OVERHEAD,
             refreshes: true,
         }
     }
@@ -257,7 +271,6 @@ impl DiscoveryProtocol for ShortLink {
 
 impl fmt::Debug for ShortLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let locators = self.services.iter().map(|service| service.locator());
-        f.debug_list().entries(locators).finish()
+        self.services.fmt(f)
     }
 }

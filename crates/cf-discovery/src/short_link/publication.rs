@@ -1,8 +1,8 @@
 use bytes::Bytes;
-use cf_core::{BundleSet, Identity, ParticipantId, Result, Timestamp};
+use cf_core::{Identity, ParticipantId, Result};
 use prost::Message;
 
-use crate::Error;
+use crate::canonical;
 use crate::link::content::{self, Content};
 
 #[allow(clippy::all, unreachable_pub, missing_docs)]
@@ -20,20 +20,17 @@ pub(super) const MIN_OVERHEAD: usize = 32 + 64;
 pub(super) struct Publication {
     pub(super) owner: ParticipantId,
     pub(super) generation: u64,
-    pub(super) bundles: BundleSet,
-    pub(super) expires_at: Timestamp,
+    /// `None`: the owner has revoked the link.
+    pub(super) content: Option<Content>,
 }
 
 impl Publication {
     pub(super) fn sign(self, identity: &dyn Identity) -> Result<Bytes> {
-        let content = content::encode(&Content {
-            bundles: self.bundles,
-            expires_at: self.expires_at,
-        });
+        let content = self.content.as_ref().map(content::encode);
         let signed = wire::Signed {
             owner: self.owner.to_bytes(),
             generation: self.generation,
-            content: content.into(),
+            content: content.unwrap_or_default().into(),
         };
         let signed: Bytes = signed.encode_to_vec().into();
         let signature = identity.sign(LABEL, &signed)?;
@@ -44,25 +41,18 @@ impl Publication {
 
     /// Reads a publication whose owner signed it.
     pub(super) fn verify(bytes: &Bytes, identity: &dyn Identity) -> Result<Self> {
-        let publication: wire::Publication = canonical(bytes)?;
-        let signed: wire::Signed = canonical(&publication.signed)?;
+        let publication: wire::Publication = canonical::decode(bytes)?;
+        let signed: wire::Signed = canonical::decode(&publication.signed)?;
         let owner = ParticipantId::new(signed.owner)?;
         identity.verify(&owner, LABEL, &publication.signed, &publication.signature)?;
-        let content = content::decode(signed.content)?;
+        let content = match signed.content.is_empty() {
+            true => None,
+            false => Some(content::decode(signed.content)?),
+        };
         Ok(Self {
             owner,
             generation: signed.generation,
-            bundles: content.bundles,
-            expires_at: content.expires_at,
+            content,
         })
-    }
-}
-
-/// Decodes what encodes to the same bytes again.
-fn canonical<M: Message + Default>(bytes: &Bytes) -> Result<M, Error> {
-    let message = M::decode(bytes.clone()).map_err(|_| Error::Content)?;
-    match message.encode_to_vec() == *bytes {
-        true => Ok(message),
-        false => Err(Error::Content),
     }
 }

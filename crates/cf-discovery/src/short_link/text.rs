@@ -12,8 +12,8 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 
 use super::ShortLink;
-use super::seal::LinkSecret;
 use crate::Error;
+use crate::seal::PlaceSecret;
 
 const FAMILY: &str = "cfshort_";
 const CHECKSUM_LABEL: &[u8] = b"/cf/discovery/short-link/1 checksum\0";
@@ -23,7 +23,7 @@ const PACKED_LEN: usize = 16 + 16 + CHECKSUM_LEN;
 pub(super) const HEAD_LEN: usize = ShortLink::PREFIX.len() + PACKED_LEN * 4 / 3;
 
 pub(super) struct Text {
-    pub(super) secret: LinkSecret,
+    pub(super) secret: PlaceSecret,
     pub(super) owner: [u8; 16],
     pub(super) locator: Locator,
 }
@@ -59,7 +59,7 @@ impl Text {
             return Err(Error::Damaged);
         }
         Ok(Self {
-            secret: LinkSecret::new(*secret),
+            secret: PlaceSecret::new(ShortLink::ID, *secret),
             owner: *owner,
             locator,
         })

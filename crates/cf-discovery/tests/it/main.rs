@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
+mod directory;
 mod hostile;
 mod link;
 mod short_link;

@@ -208,6 +208,29 @@ async fn each_wrong_text_has_its_own_answer() {
 }
 
 #[tokio::test]
+async fn who_resolves_a_revoked_link_is_told_so() {
+    let service = MemoryService::new("town").unwrap();
+    let raya = discovery(1, &service);
+    let link = advertise(&raya, "first", 1, None).await;
+    // Oscar has the link, and can't revoke it.
+    let withdrawal = |generation| cf_core::Withdrawal {
+        state: link.state.clone().unwrap(),
+        generation,
+        now: NOW,
+        seed: [generation as u8; 32],
+    };
+    let oscar = discovery(3, &service);
+    oscar.withdraw(withdrawal(9)).await.unwrap();
+    let saro = discovery(2, &service);
+    let found = saro.resolve(&link.query, NOW).await;
+    assert_eq!(found.unwrap(), [bundles("first")]);
+    raya.withdraw(withdrawal(2)).await.unwrap();
+    let error = saro.resolve(&link.query, NOW).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert!(error.to_string().contains("revoked"), "{error}");
+}
+
+#[tokio::test]
 async fn links_of_another_implementation_resolve() {
     let text = include_str!("../../../../docs/spec/vectors/discovery-short-link-1.json");
     let vectors: Vec<Value> = serde_json::from_str(text).unwrap();

@@ -4,17 +4,19 @@ use bytes::Bytes;
 use cf_core::{DeliveryAddress, DeliveryService, Result, Start};
 use tokio::time::{Instant, timeout_at};
 
-use super::ShortLink;
-
 /// How long nothing more has to come before what came is taken for all.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// What a service retains at an address, within [`ShortLink::MAX_PAYLOADS`] and
-/// [`ShortLink::MAX_BYTES`].
+/// The most retained payloads that are looked at.
+pub(crate) const MAX_PAYLOADS: usize = 1024;
+/// The most bytes of retained payloads that are looked at.
+pub(crate) const MAX_BYTES: usize = 16 << 20;
+
+/// What a service retains at an address, within [`MAX_PAYLOADS`] and [`MAX_BYTES`].
 ///
 /// A service does not say when it has given all that it has: after the first, a
 /// pause says so.
-pub(super) async fn retained(
+pub(crate) async fn retained(
     service: &dyn DeliveryService,
     address: &DeliveryAddress,
     patience: Duration,
@@ -28,7 +30,7 @@ pub(super) async fn retained(
     let start = Instant::now();
     let (end, mut deadline) = (start + patience, start + patience);
     let (mut payloads, mut bytes) = (Vec::new(), 0);
-    while payloads.len() < ShortLink::MAX_PAYLOADS && bytes < ShortLink::MAX_BYTES {
+    while payloads.len() < MAX_PAYLOADS && bytes < MAX_BYTES {
         match timeout_at(deadline, subscription.next()).await {
             Ok(Ok(delivery)) if delivery.address == *address => {
                 bytes += delivery.payload.len();

@@ -1,4 +1,5 @@
-//! Where a publication lies, and how it is sealed there.
+//! Where a publication lies on a service, and how it is sealed there. Each label
+//! starts with the id of the protocol, so that one secret serves one protocol.
 //!
 //! ```text
 //! address = HKDF(secret; "… address"), 32 bytes
@@ -11,48 +12,49 @@ use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use bytes::Bytes;
 use cf_core::padding::padded_len;
-use cf_core::{DeliveryAddress, ParticipantId};
+use cf_core::{DeliveryAddress, ProtocolId};
 use hkdf::Hkdf;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::Error;
 
-const DRAW: &[u8] = b"/cf/discovery/short-link/1 secret";
-const SALT: &[u8] = b"/cf/discovery/short-link/1 salt";
-const ADDRESS: &[u8] = b"/cf/discovery/short-link/1 address";
-const SEAL: &[u8] = b"/cf/discovery/short-link/1 seal";
 const SALT_LEN: usize = 32;
 const SEAL_LEN: usize = 16;
 const LENGTH_LEN: usize = 4;
 /// What sealing adds to a publication, padding aside.
 pub(super) const OVERHEAD: usize = SALT_LEN + LENGTH_LEN + SEAL_LEN;
 
-/// What a link's holders have and nobody else.
+/// Names a place and opens what lies there.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub(super) struct LinkSecret([u8; 16]);
+pub(crate) struct PlaceSecret {
+    secret: [u8; 16],
+    #[zeroize(skip)]
+    protocol: ProtocolId,
+}
 
-impl LinkSecret {
-    pub(super) fn new(bytes: [u8; 16]) -> Self {
-        Self(bytes)
+impl PlaceSecret {
+    pub(crate) fn new(protocol: ProtocolId, secret: [u8; 16]) -> Self {
+        Self { secret, protocol }
     }
 
-    /// A new one, from fresh random bytes.
-    pub(super) fn draw(seed: &[u8; 32]) -> Self {
-        Self(expand(None, seed, DRAW))
+    /// One that follows from other bytes: fresh random ones, or a name.
+    pub(crate) fn derive(protocol: ProtocolId, from: &[u8]) -> Self {
+        let secret = expand(None, from, &protocol, "secret");
+        Self { secret, protocol }
     }
 
-    pub(super) fn expose(&self) -> &[u8] {
-        &self.0
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.secret
     }
 
-    pub(super) fn address(&self) -> DeliveryAddress {
-        let address: [u8; 32] = expand(None, &self.0, ADDRESS);
+    pub(crate) fn address(&self) -> DeliveryAddress {
+        let address: [u8; 32] = expand(None, &self.secret, &self.protocol, "address");
         DeliveryAddress::new(address.to_vec()).expect("an address may have 32 bytes")
     }
 
     /// Seals a publication anew: `seed` is fresh each time.
-    pub(super) fn seal(
+    pub(crate) fn seal(
         &self,
         seed: &[u8; 32],
         publication: &[u8],
@@ -69,7 +71,7 @@ impl LinkSecret {
         text.extend_from_slice(&length.to_be_bytes());
         text.extend_from_slice(publication);
         text.resize(padded, 0);
-        let salt: [u8; SALT_LEN] = expand(None, seed, SALT);
+        let salt: [u8; SALT_LEN] = expand(None, seed, &self.protocol, "salt");
         let (cipher, nonce) = self.cipher(&salt);
         cipher
             .encrypt_in_place(&nonce.into(), self.address().as_bytes(), &mut text)
@@ -78,7 +80,7 @@ impl LinkSecret {
     }
 
     /// Opens what [`seal`](Self::seal) made; `None` for anything else.
-    pub(super) fn open(&self, payload: &[u8]) -> Option<Bytes> {
+    pub(crate) fn open(&self, payload: &[u8]) -> Option<Bytes> {
         let (salt, sealed) = payload.split_first_chunk::<SALT_LEN>()?;
         let (cipher, nonce) = self.cipher(salt);
         let mut text = sealed.to_vec();
@@ -94,23 +96,23 @@ impl LinkSecret {
     }
 
     fn cipher(&self, salt: &[u8; SALT_LEN]) -> (Aes256Gcm, [u8; 12]) {
-        let out: Zeroizing<[u8; 44]> = Zeroizing::new(expand(Some(salt), &self.0, SEAL));
+        let out: Zeroizing<[u8; 44]> =
+            Zeroizing::new(expand(Some(salt), &self.secret, &self.protocol, "seal"));
         let (key, nonce) = out.split_at(32);
         let cipher = Aes256Gcm::new_from_slice(key).expect("a key takes 32 bytes");
         (cipher, nonce.try_into().expect("12 bytes remain"))
     }
 }
 
-/// The start of the hash by which a link names its owner.
-pub(super) fn owner_hash(owner: &ParticipantId) -> [u8; 16] {
-    let hash = Sha256::digest(owner.as_bytes());
-    std::array::from_fn(|index| hash[index])
-}
-
-fn expand<const N: usize>(salt: Option<&[u8]>, secret: &[u8], label: &[u8]) -> [u8; N] {
+fn expand<const N: usize>(
+    salt: Option<&[u8]>,
+    secret: &[u8],
+    protocol: &ProtocolId,
+    word: &str,
+) -> [u8; N] {
     let mut out = [0; N];
     Hkdf::<Sha256>::new(salt, secret)
-        .expand(label, &mut out)
+        .expand(format!("{protocol} {word}").as_bytes(), &mut out)
         .expect("every output here is shorter than 255 hashes");
     out
 }
