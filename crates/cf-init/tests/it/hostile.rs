@@ -65,7 +65,7 @@ fn varint(mut number: usize) -> Vec<u8> {
 }
 
 /// The owner signs this, whatever it is.
-fn signed(owner: &dyn Identity, inner: &[u8]) -> Bytes {
+pub(crate) fn signed(owner: &dyn Identity, inner: &[u8]) -> Bytes {
     let signature = owner.sign("/cf/init/inbox/1 bundle", inner).unwrap();
     let mut out = vec![0x0a];
     out.extend(varint(inner.len()));
@@ -77,7 +77,7 @@ fn signed(owner: &dyn Identity, inner: &[u8]) -> Bytes {
 }
 
 /// What the owner signed.
-fn inner(bundle: &Bytes) -> Bytes {
+pub(crate) fn inner(bundle: &Bytes) -> Bytes {
     // Two bytes of length: every bundle here is between 128 and 16,383 bytes.
     let len = usize::from(bundle[1] & 0x7f) | usize::from(bundle[2]) << 7;
     bundle.slice(3..3 + len)

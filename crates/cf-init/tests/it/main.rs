@@ -6,6 +6,7 @@
 mod conformance;
 mod handshake;
 mod hostile;
+mod misuse;
 mod psk;
 mod restore;
 mod rules;
