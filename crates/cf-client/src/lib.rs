@@ -21,6 +21,7 @@ mod components;
 mod driver;
 mod event;
 mod large;
+mod link;
 mod overlay;
 mod records;
 mod service;
@@ -30,7 +31,7 @@ pub use client::{Client, Events, MAX_SIGNALS};
 pub use components::{Components, Counters, Profile};
 pub use driver::limits;
 pub use driver::{
-    Commit, ConversationInfo, Driver, Effect, LinkOptions, confirmed_events, events_after,
-    read_large,
+    Commit, ConversationInfo, Driver, Effect, confirmed_events, events_after, read_large,
 };
 pub use event::{Event, EventKind, Request};
+pub use link::{Begun, Blocked, LinkId, LinkInfo, LinkOptions, LinkState, Publication};

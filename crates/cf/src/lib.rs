@@ -10,8 +10,8 @@ mod random;
 
 pub use builder::{Builder, builder};
 pub use cf_client::{
-    Client, Components, ConversationInfo, Counters, Event, EventKind, Events, LinkOptions, Profile,
-    Request,
+    Blocked, Client, Components, ConversationInfo, Counters, Event, EventKind, Events, LinkId,
+    LinkInfo, LinkOptions, LinkState, Profile, Request,
 };
 pub use home::Home;
 pub use random::SystemRandom;

@@ -35,6 +35,8 @@ pub(super) fn request(request: &Request) -> Value {
         "conversation_protocol": request.protocol.as_str(),
         "specification": request.specification,
         "supported": request.supported,
+        "link": request.link.map(|link| link.to_string()),
+        "label": request.label,
     })
 }
 
@@ -44,6 +46,7 @@ pub(super) fn conversation(info: &ConversationInfo) -> Value {
         "name": info.name,
         "from": participant(info.participant.as_ref()),
         "conversation_protocol": info.protocol.as_str(),
+        "blocked": info.blocked,
     })
 }
 
@@ -132,6 +135,10 @@ fn event_kind(kind: &EventKind, names: &Names) -> (&'static str, Value) {
             ("renewed", value)
         }
         EventKind::Broken { conversation } => ("broken", of(conversation)),
+        EventKind::LinkExpired { link, label } => (
+            "link_expired",
+            json!({ "link": link.to_string(), "label": label }),
+        ),
         EventKind::Closed { conversation } => ("closed", of(conversation)),
         _ => ("unreadable", json!({})),
     }

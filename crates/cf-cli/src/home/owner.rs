@@ -70,6 +70,7 @@ impl Owner {
                     lifetime: Duration::from_secs(days * 24 * 60 * 60),
                     one_time: once,
                     discovery: full.then_some(Link::ID),
+                    ..LinkOptions::default()
                 };
                 let link = self.client.link(options).await?;
                 Ok(vec![json!({ "link": link })])

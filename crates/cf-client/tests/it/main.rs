@@ -4,6 +4,7 @@
 mod combinators;
 mod damaged;
 mod large;
+mod links;
 mod mixed;
 mod moves;
 mod observer;
