@@ -210,6 +210,15 @@ impl Client {
         self.call(move |driver, now| driver.revoke(link, now)).await
     }
 
+    /// How often invites were refused at a bound, since the store began: see
+    /// [`LinkInfo::refused`].
+    ///
+    /// # Errors
+    /// `Misuse` after [`Client::shutdown`].
+    pub async fn refused_invites(&self) -> Result<u64> {
+        self.call(|driver, _| Ok(driver.refused_invites())).await
+    }
+
     /// Makes bundles for a discovery of the application's own. They belong to no
     /// link: they can't be revoked, and do not refresh themselves.
     ///

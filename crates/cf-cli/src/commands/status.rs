@@ -14,10 +14,12 @@ pub(super) async fn chats(session: &mut Session, out: &mut Output) -> Outcome {
     for chat in &chats {
         out.object(chat, |chat| {
             let (id, name) = (show::short(chat, "conversation"), show::line(chat, "name"));
-            Some(format!(
-                "{id}  {name}  {}",
-                show::line(chat, "conversation_protocol")
-            ))
+            let blocked = match chat["blocked"].as_bool() {
+                Some(true) => "  (blocked)",
+                _ => "",
+            };
+            let protocol = show::line(chat, "conversation_protocol");
+            Some(format!("{id}  {name}  {protocol}{blocked}"))
         })?;
     }
     Ok(())
@@ -59,6 +61,9 @@ fn describe(status: &Value) -> String {
         ("owner", "the process that has the home open"),
         ("conversations", ""),
         ("requests", "wait for you: cf requests"),
+        ("refused", "times an invite met a bound: cf links"),
+        ("links", "by which others can ask: cf links"),
+        ("blocked", "are blocked: cf blocked"),
         ("waiting", "payloads wait to be published"),
         ("parked", "payloads wait for somebody to expect them"),
     ] {

@@ -10,6 +10,7 @@ mod files;
 mod hidden;
 mod home;
 mod kills;
+mod links;
 mod two;
 
 use std::path::PathBuf;

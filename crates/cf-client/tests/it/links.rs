@@ -59,7 +59,7 @@ impl Board {
         })
     }
 
-    fn find(&self, query: &str) -> BundleSet {
+    pub(crate) fn find(&self, query: &str) -> BundleSet {
         self.0.lock().all[query].1.clone()
     }
 

@@ -3,6 +3,7 @@
 
 mod combinators;
 mod damaged;
+mod floods;
 mod large;
 mod links;
 mod mixed;

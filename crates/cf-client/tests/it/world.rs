@@ -10,8 +10,8 @@ use bytes::Bytes;
 use cf_client::{Commit, Components, Driver, Effect, Event, Profile, Publication, events_after};
 use cf_core::{
     Advertised, Advertisement, Batch, BundleSet, Content, ContentId, ConversationId, Cursor,
-    Delivery, DeliveryAddress, Locator, Outcome, ProtocolId, Random, Result, Signal, Start, Store,
-    Timestamp,
+    Delivery, DeliveryAddress, Identity, Locator, Outcome, ProtocolId, Random, Result, Signal,
+    Start, Store, Timestamp,
 };
 use cf_ds::MemoryService;
 use cf_store::MemoryStore;
@@ -48,6 +48,14 @@ impl Node {
     /// Reads on in a log that was emptied.
     pub(crate) fn read_from_start(&mut self) {
         self.subscriptions.values_mut().for_each(|next| *next = 0);
+    }
+
+    /// Puts something around its identity.
+    pub(crate) fn wrap_identity(
+        &mut self,
+        wrap: impl FnOnce(Arc<dyn Identity>) -> Arc<dyn Identity>,
+    ) {
+        self.profile.identity = wrap(self.profile.identity.clone());
     }
 
     pub(crate) fn identity(&self) -> &dyn cf_core::Identity {
