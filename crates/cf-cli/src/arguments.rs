@@ -78,10 +78,38 @@ pub(crate) enum Command {
         /// End the link after one invite
         #[arg(long)]
         once: bool,
-        /// End the link after so many days
-        #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=30))]
+        /// End the link after so many days; with --full or --once after 30 at the latest
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=366))]
         days: u64,
+        /// What you call the link; nobody else learns it
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        label: String,
+        /// How many requests through it may wait for you
+        #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=512))]
+        quota: u32,
+        /// How many who don't know you yet may ask through it in an hour
+        #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        rate: u32,
     },
+    /// Show your links
+    Links,
+    /// End a link; requests and conversations that came through it stay
+    Revoke {
+        /// Its id, or as much of it as is needed
+        id: String,
+    },
+    /// Block somebody: nothing of theirs is shown any more; they learn nothing
+    Block {
+        /// A contact's name, a conversation's id, or a request's id
+        who: String,
+    },
+    /// Block somebody no longer
+    Unblock {
+        /// Their name or fingerprint, as `cf blocked` shows them
+        who: String,
+    },
+    /// Show who is blocked
+    Blocked,
     /// Ask whoever gave you a link into a conversation
     Add {
         /// The link, or - to read it from standard input

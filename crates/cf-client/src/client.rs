@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    Advertisement, BundleInfo, BundleSet, Content, ContentId, ContentState, ConversationId, Error,
-    ErrorKind, InviteId, Locator, ParticipantId, ProtocolDescriptor, ProtocolId, Random, Result,
-    Signal, Store, Timestamp,
+    Advertised, Advertisement, BundleInfo, BundleSet, Content, ContentId, ContentState,
+    ConversationId, Error, ErrorKind, InviteId, Locator, ParticipantId, ProtocolDescriptor,
+    ProtocolId, Random, Result, Signal, Store, Timestamp,
 };
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::components::{Components, Counters, Profile};
-use crate::driver::{ConversationInfo, Driver, LinkOptions, confirmed_events, events_after};
+use crate::driver::{ConversationInfo, Driver, confirmed_events, events_after};
 use crate::event::{Event, Request};
 use crate::lint::{self, Finding};
 use crate::shell::{Job, Parts, RandomSource, Shell};
@@ -34,7 +34,6 @@ struct Inner {
     components: Arc<Components>,
     findings: Vec<Finding>,
     store: Arc<dyn Store>,
-    random: RandomSource,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     told: watch::Receiver<u64>,
     signals: broadcast::Receiver<(ConversationId, Signal)>,
@@ -67,7 +66,7 @@ impl Client {
             components: components.clone(),
             profile,
             store: store.clone(),
-            random: random.clone(),
+            random,
         };
         let (signal, signals) = broadcast::channel(MAX_SIGNALS);
         let shell = Shell::new(parts, inbox, tell, signal)?;
@@ -79,7 +78,6 @@ impl Client {
                 components,
                 findings,
                 store,
-                random,
                 jobs,
                 told,
                 signals,
@@ -98,47 +96,14 @@ impl Client {
         &self.inner.findings
     }
 
-    /// Makes a link by which others find this client: the text to give away.
-    ///
-    /// # Errors
-    /// `Misuse` without the discovery protocol; those of the components.
-    pub async fn link(&self, options: LinkOptions) -> Result<String> {
-        let wanted = options.discovery.as_ref();
-        let mut all = self.inner.components.discoveries.iter();
-        let discovery = all.find(|discovery| wanted.is_none_or(|id| id == discovery.id()));
-        let discovery = discovery.cloned().ok_or_else(|| {
-            let which = wanted.map_or("a discovery protocol", ProtocolId::as_str);
-            Error::misuse(format!("give the client {which}"))
-        })?;
-        let (bundles, expires_at, now) = self.bundles(options).await?;
-        let mut seed = [0; 32];
-        (self.inner.random)().fill(&mut seed);
-        let state = None;
-        let advertisement = Advertisement {
-            bundles,
-            expires_at,
-            generation: 1,
-            state,
-            now,
-            seed,
-        };
-        Ok(discovery.advertise(advertisement).await?.query)
-    }
-
-    /// Makes the bundles of a link for a discovery of the application's own.
-    ///
-    /// # Errors
-    /// Those of the components.
-    pub async fn make_bundles(&self, options: LinkOptions) -> Result<BundleSet> {
-        Ok(self.bundles(options).await?.0)
-    }
-
-    async fn bundles(&self, options: LinkOptions) -> Result<(BundleSet, Timestamp, Timestamp)> {
-        self.call(move |driver, now| {
-            let (bundles, expires_at) = driver.make_bundles(&options, now)?;
-            Ok((bundles, expires_at, now))
-        })
-        .await
+    /// Gives a discovery what it is to publish.
+    pub(crate) async fn advertise(
+        &self,
+        discovery: &ProtocolId,
+        advertisement: Advertisement,
+    ) -> Result<Advertised> {
+        let components = &self.inner.components;
+        advertise(components, discovery, advertisement).await
     }
 
     /// Finds who is behind a query and asks them into a conversation. Content
@@ -458,6 +423,19 @@ impl Client {
         drop(jobs);
         answered.await.map_err(|_| stopped())?
     }
+}
+
+/// Gives a discovery what it is to publish.
+pub(crate) async fn advertise(
+    components: &Components,
+    discovery: &ProtocolId,
+    advertisement: Advertisement,
+) -> Result<Advertised> {
+    let mut all = components.discoveries.iter();
+    let discovery = all.find(|other| other.id() == discovery);
+    let discovery =
+        discovery.ok_or_else(|| Error::unavailable("this client does not have the discovery"))?;
+    discovery.advertise(advertisement).await
 }
 
 /// A client's events, in order, as they become durable.

@@ -3,6 +3,8 @@ use cf_core::{
     Timestamp,
 };
 
+use crate::link::LinkId;
+
 /// One entry of a client's event log.
 ///
 /// Numbers start at 1 and have no gaps. An event is logged once, in the commit
@@ -128,6 +130,13 @@ pub enum EventKind {
         /// Whether the key of the one who is known was compared.
         verified: bool,
     },
+    /// A link's time is over.
+    LinkExpired {
+        /// Which.
+        link: LinkId,
+        /// What the user calls it.
+        label: String,
+    },
     /// A conversation has ended.
     Closed {
         /// Which.
@@ -155,4 +164,8 @@ pub struct Request {
     pub specification: String,
     /// Whether this client has the protocol.
     pub supported: bool,
+    /// Through which link it came; `None` through none that is known.
+    pub link: Option<LinkId>,
+    /// What the user called the link.
+    pub label: String,
 }

@@ -23,6 +23,7 @@ mod declared;
 mod driver;
 mod event;
 mod large;
+mod link;
 mod lint;
 mod overlay;
 mod records;
@@ -34,8 +35,8 @@ pub use compare::Common;
 pub use components::{Components, Counters, Profile};
 pub use driver::limits;
 pub use driver::{
-    Commit, ConversationInfo, Driver, Effect, LinkOptions, confirmed_events, events_after,
-    read_large,
+    Commit, ConversationInfo, Driver, Effect, confirmed_events, events_after, read_large,
 };
 pub use event::{Event, EventKind, Request};
+pub use link::{Begun, Blocked, LinkId, LinkInfo, LinkOptions, LinkState, Publication};
 pub use lint::{Finding, Severity, lint};

@@ -9,6 +9,7 @@ use cf_core::{
 use prost::Message;
 
 use crate::event::{Event, EventKind, Request};
+use crate::link::LinkId;
 
 #[allow(clippy::all, unreachable_pub, missing_docs)]
 #[path = "generated/cf_client_store.rs"]
@@ -33,6 +34,10 @@ pub(crate) const UNSENT: &[u8] = b"#unsent";
 pub(crate) const SPOOLS: &[u8] = b"spools";
 /// Key: a participant whose identity key was compared; value: when.
 pub(crate) const VERIFIED: &[u8] = b"verified";
+pub(crate) const LINKS: &[u8] = b"links";
+/// The bundles of each link's newest generation, while it is to be published again.
+pub(crate) const LINK_BUNDLES: &[u8] = b"link-bundles";
+pub(crate) const BLOCKED: &[u8] = b"blocked";
 
 /// The namespace of a conversation's own records.
 pub(crate) fn instance_namespace(instance: InstanceId) -> Bytes {
@@ -246,6 +251,9 @@ pub(crate) fn request(
         supported,
         anonymous: invitation.from.is_none(),
         held_since: 0,
+        link: Bytes::new(),
+        label: String::new(),
+        len: 0,
     }
 }
 
@@ -295,8 +303,22 @@ impl wire::Request {
             protocol: ProtocolId::parse(&self.protocol)?,
             specification: self.specification.clone(),
             supported: self.supported,
+            link: read_link(&self.link)?,
+            label: self.label.clone(),
         })
     }
+}
+
+/// The link that a request came through.
+pub(crate) fn read_link(bytes: &[u8]) -> Result<Option<LinkId>> {
+    match bytes.is_empty() {
+        true => Ok(None),
+        false => LinkId::from_slice(bytes).map(Some),
+    }
+}
+
+pub(crate) fn write_link(link: Option<LinkId>) -> Bytes {
+    link.map_or_else(Bytes::new, |id| Bytes::copy_from_slice(id.as_bytes()))
 }
 
 fn participant(participant: &Option<ParticipantId>) -> Bytes {
@@ -351,6 +373,7 @@ const CLOSED: u32 = 8;
 const RENEWED: u32 = 9;
 const BROKEN: u32 = 10;
 const OTHER_KEY: u32 = 11;
+const LINK_EXPIRED: u32 = 12;
 
 pub(crate) fn write_event(at: Timestamp, kind: &EventKind) -> Bytes {
     use wire::event::{Kind, Message, Note, Requested, Started, State};
@@ -400,6 +423,8 @@ pub(crate) fn write_event(at: Timestamp, kind: &EventKind) -> Bytes {
             protocol: request.protocol.as_str().to_owned(),
             specification: request.specification.clone(),
             supported: request.supported,
+            link: write_link(request.link),
+            label: request.label.clone(),
         }),
         EventKind::Started {
             conversation,
@@ -460,6 +485,12 @@ pub(crate) fn write_event(at: Timestamp, kind: &EventKind) -> Bytes {
             text: name.clone(),
             ..note(OTHER_KEY, conversation)
         }),
+        EventKind::LinkExpired { link, label } => Kind::Note(Note {
+            kind: LINK_EXPIRED,
+            text: label.clone(),
+            link: write_link(Some(*link)),
+            ..Note::default()
+        }),
         EventKind::Unreadable => Kind::Note(Note::default()),
     };
     write(&wire::Event {
@@ -496,6 +527,8 @@ pub(crate) fn read_event(seq: u64, bytes: &Bytes) -> Result<Event> {
             protocol: ProtocolId::parse(&request.protocol)?,
             specification: request.specification,
             supported: request.supported,
+            link: read_link(&request.link)?,
+            label: request.label,
         }),
         Some(Kind::Started(started)) => EventKind::Started {
             conversation: id(&started.conversation)?,
@@ -557,6 +590,10 @@ fn read_note(note: &wire::event::Note) -> Result<EventKind> {
             participant: read_participant(&note.participant, note.participant.is_empty())?,
             name: note.text.clone(),
             verified: note.count > 0,
+        },
+        LINK_EXPIRED => EventKind::LinkExpired {
+            link: LinkId::from_slice(&note.link)?,
+            label: note.text.clone(),
         },
         _ => EventKind::Unreadable,
     })

@@ -9,14 +9,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cf_core::{
-    Batch, ConversationId, Error, Locator, Outcome, Random, Result, Signal, Store, Timestamp,
+    Advertised, Batch, ConversationId, Error, Locator, Outcome, Random, Result, Signal, Store,
+    Timestamp,
 };
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
+use crate::client::advertise;
 use crate::components::{Components, Profile};
 use crate::driver::{Commit, Driver, Effect};
+use crate::link::{LinkId, Publication};
 use crate::service::{Command, FromService, serve};
 
 /// Makes a source of randomness for each driver.
@@ -33,6 +36,8 @@ pub(crate) type Signals = broadcast::Sender<(ConversationId, Signal)>;
 const MAX_WAITING: usize = 1024;
 /// The most commits that are made durable together.
 const MAX_GROUP: usize = 256;
+/// How long a discovery may take.
+const ADVERTISING: Duration = Duration::from_secs(60);
 /// The pause after the store has failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -74,6 +79,8 @@ pub(crate) struct Shell {
     links: Links,
     waiting: VecDeque<Waiting>,
     committing: Option<JoinHandle<(Result<()>, Vec<Waiting>)>>,
+    /// Links that are with their discovery: no more than the driver has.
+    advertising: JoinSet<(LinkId, Result<Advertised>)>,
 }
 
 /// The tasks of the delivery services that one driver speaks with.
@@ -114,6 +121,7 @@ impl Shell {
         let driver = parts.driver(clock.now())?;
         let links = Links::new(&parts.components);
         let (waiting, committing) = (VecDeque::new(), None);
+        let advertising = JoinSet::new();
         Ok(Self {
             parts,
             driver,
@@ -124,6 +132,7 @@ impl Shell {
             links,
             waiting,
             committing,
+            advertising,
         })
     }
 
@@ -161,6 +170,13 @@ impl Shell {
                         }
                     }
                     self.take(None);
+                }
+                Some(done) = self.advertising.join_next(), if open && ready => {
+                    if let Ok((link, advertised)) = done {
+                        // What failed is tried again, and shown with the link.
+                        let _ = self.driver.advertised(link, advertised, self.clock.now());
+                        self.take(None);
+                    }
                 }
                 () = tokio::time::sleep(until_wake), if open && ready => {
                     self.driver.handle_time(self.clock.now());
@@ -218,6 +234,7 @@ impl Shell {
             }
             // What the services still bring belongs to the driver that is gone: a
             // delivery would move a cursor past those whose commit has failed.
+            self.advertising.shutdown().await;
             self.links.tasks.shutdown().await;
             self.links = Links::new(&self.parts.components);
             loop {
@@ -254,6 +271,10 @@ impl Shell {
                 self.told.send_replace(seq);
                 return;
             }
+            Effect::Advertise(publication) => {
+                self.advertise(*publication);
+                return;
+            }
             Effect::Signal(conversation, signal) => {
                 // Nobody may listen.
                 let _ = self.signals.send((conversation, signal));
@@ -287,6 +308,21 @@ impl Shell {
             }
             (None, _) => {}
         }
+    }
+
+    fn advertise(&mut self, publication: Publication) {
+        let components = self.parts.components.clone();
+        self.advertising.spawn(async move {
+            let Publication {
+                link,
+                discovery,
+                advertisement,
+            } = publication;
+            let advertising = advertise(&components, &discovery, advertisement);
+            let advertised = tokio::time::timeout(ADVERTISING, advertising).await;
+            let late = |_| Err(Error::unavailable("the discovery does not answer"));
+            (link, advertised.unwrap_or_else(late))
+        });
     }
 
     fn until_wake(&mut self) -> Duration {

@@ -11,8 +11,8 @@ mod random;
 
 pub use builder::{Builder, builder};
 pub use cf_client::{
-    Client, Common, Components, ConversationInfo, Counters, Event, EventKind, Events, Finding,
-    LinkOptions, Profile, Request, Severity, lint,
+    Blocked, Client, Common, Components, ConversationInfo, Counters, Event, EventKind, Events,
+    Finding, LinkId, LinkInfo, LinkOptions, LinkState, Profile, Request, Severity, lint,
 };
 pub use home::Home;
 pub use random::SystemRandom;

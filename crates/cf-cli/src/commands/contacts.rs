@@ -3,21 +3,15 @@ use std::io::Read;
 use cf::core::{Error, ErrorKind};
 use serde_json::{Value, json};
 
-use super::{Failure, Outcome, only};
+use super::{Failure, Outcome, links, only};
 use crate::home::{Call, Session};
 use crate::show::{self, Output};
 
 /// How much of an id has to be given: nobody is accepted by an empty variable.
-const MIN_ID_LEN: usize = 6;
+pub(super) const MIN_ID_LEN: usize = 6;
 
-pub(super) async fn link(
-    session: &mut Session,
-    full: bool,
-    once: bool,
-    days: u64,
-    out: &mut Output,
-) -> Outcome {
-    let link = only(session.call(Call::Link { full, once, days }).await?)?;
+pub(super) async fn link(session: &mut Session, wanted: Call, out: &mut Output) -> Outcome {
+    let link = only(session.call(wanted).await?)?;
     out.object(&link, |link| Some(show::line(link, "link")))?;
     Ok(())
 }
@@ -53,13 +47,26 @@ pub(super) async fn requests(session: &mut Session, out: &mut Output) -> Outcome
     if requests.is_empty() {
         out.hint("Nobody asks.")?;
     }
+    let full = |link: &&Value| link["pending"].as_u64() >= link["quota"].as_u64();
+    for link in session.call(Call::Links).await?.iter().filter(full) {
+        let (name, id) = (links::called(link), show::short(link, "id"));
+        out.hint(&format!(
+            "As many wait through {name} as may: accept or decline some, or `cf revoke {id}`. \
+             Refused: {} times; they ask again.",
+            link["refused"]
+        ))?;
+    }
     for request in &requests {
         out.object(request, |request| {
             let (name, from) = (show::line(request, "name"), show::short(request, "from"));
             let protocol = show::line(request, "conversation_protocol");
             let id = show::short(request, "request");
+            let through = match show::line(request, "label") {
+                label if label.is_empty() => label,
+                label => format!(" through {label}"),
+            };
             Some(match request["supported"].as_bool() {
-                Some(true) => format!("{id}  {name} ({from}…) asks for a conversation: cf accept {id}"),
+                Some(true) => format!("{id}  {name} ({from}…) asks for a conversation{through}: cf accept {id}"),
                 _ => format!(
                     "{id}  {name} ({from}…) wants to talk with {protocol}, which this version does not have; \
                      it is kept. Specification: {}",

@@ -4,6 +4,7 @@ mod contacts;
 mod describe;
 mod file;
 mod init;
+mod links;
 mod read;
 mod send;
 mod status;
@@ -16,7 +17,7 @@ use cf::core::{Error, ErrorKind, Result};
 
 use crate::arguments::{Command, Global};
 use crate::demo;
-use crate::home::Session;
+use crate::home::{Call, Session};
 use crate::place::Place;
 use crate::show::Output;
 
@@ -68,9 +69,30 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
     }
     let mut session = Session::open(place).await?;
     let outcome = match command {
-        Command::Link { full, once, days } => {
-            contacts::link(&mut session, full, once, days, &mut out).await
+        Command::Link {
+            full,
+            once,
+            days,
+            label,
+            quota,
+            rate,
+        } => {
+            let wanted = Call::Link {
+                id: send::draw_id(),
+                full,
+                once,
+                days,
+                label,
+                quota,
+                rate,
+            };
+            contacts::link(&mut session, wanted, &mut out).await
         }
+        Command::Links => links::links(&mut session, &mut out).await,
+        Command::Revoke { id } => links::revoke(&mut session, &id, &mut out).await,
+        Command::Block { who } => links::block(&mut session, &who, &mut out).await,
+        Command::Unblock { who } => links::unblock(&mut session, &who, &mut out).await,
+        Command::Blocked => links::blocked(&mut session, &mut out).await,
         Command::Add { link } => contacts::add(&mut session, link, &mut out).await,
         Command::Requests => contacts::requests(&mut session, &mut out).await,
         Command::Accept { id } => contacts::accept(&mut session, &id, &mut out).await,

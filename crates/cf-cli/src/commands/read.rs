@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::Outcome;
+use super::{Outcome, links};
 use crate::home::{Call, Session};
 use crate::show::{self, Output};
 
@@ -98,6 +98,10 @@ fn sentence(event: &Value) -> Option<String> {
             format!("* Conversation {talk}: they have read your message {id}.")
         }
         "unknown" => format!("* Conversation {talk}: something that this version does not know."),
+        "link_expired" => format!(
+            "* Your link {} has expired.",
+            links::called_by(event, "link")
+        ),
         "closed" => format!("* Conversation {talk} has ended."),
         _ => return None,
     })

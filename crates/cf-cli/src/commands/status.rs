@@ -14,14 +14,16 @@ pub(super) async fn chats(session: &mut Session, out: &mut Output) -> Outcome {
     for chat in &chats {
         out.object(chat, |chat| {
             let (id, name) = (show::short(chat, "conversation"), show::line(chat, "name"));
-            let verified = match chat["verified"].as_bool() {
-                Some(true) => "  verified",
+            let mark = |field: &str, mark| match chat[field].as_bool() {
+                Some(true) => mark,
                 _ => "",
             };
-            Some(format!(
-                "{id}  {name}  {}{verified}",
-                show::line(chat, "conversation_protocol")
-            ))
+            let (verified, blocked) = (
+                mark("verified", "  verified"),
+                mark("blocked", "  (blocked)"),
+            );
+            let protocol = show::line(chat, "conversation_protocol");
+            Some(format!("{id}  {name}  {protocol}{verified}{blocked}"))
         })?;
     }
     Ok(())
@@ -63,6 +65,9 @@ fn describe(status: &Value) -> String {
         ("owner", "the process that has the home open"),
         ("conversations", ""),
         ("requests", "wait for you: cf requests"),
+        ("refused", "times an invite met a bound: cf links"),
+        ("links", "by which others can ask: cf links"),
+        ("blocked", "are blocked: cf blocked"),
         ("waiting", "payloads wait to be published"),
         ("parked", "payloads wait for somebody to expect them"),
     ] {

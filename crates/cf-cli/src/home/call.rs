@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The version of what goes over the socket.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// The first line of a connection.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,10 +24,25 @@ pub(super) const SERVICE: &str = "service";
 #[serde(tag = "call", rename_all = "snake_case")]
 pub(crate) enum Call {
     Link {
+        /// Drawn by who asks, so that asking again makes no second one.
+        id: String,
         full: bool,
         once: bool,
         days: u64,
+        label: String,
+        quota: u32,
+        rate: u32,
     },
+    Links,
+    Revoke {
+        id: String,
+    },
+    /// Blocks whoever a fingerprint names, or no longer.
+    Block {
+        participant: String,
+        blocked: bool,
+    },
+    Blocked,
     Add {
         link: String,
     },

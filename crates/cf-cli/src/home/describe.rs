@@ -7,7 +7,7 @@ use cf::content::{Attachment, Content, Reference};
 use cf::core::{
     Content as Sent, ContentId, ContentState, Error, FailureReason, ParticipantId, Result,
 };
-use cf::{ConversationInfo, Event, EventKind, Request};
+use cf::{Blocked, ConversationInfo, Event, EventKind, LinkInfo, LinkState, Request};
 use serde_json::{Value, json};
 
 /// The names that participants claim.
@@ -35,6 +35,44 @@ pub(super) fn request(request: &Request) -> Value {
         "conversation_protocol": request.protocol.as_str(),
         "specification": request.specification,
         "supported": request.supported,
+        "link": request.link.map(|link| link.to_string()),
+        "label": request.label,
+    })
+}
+
+pub(super) fn link(link: &LinkInfo) -> Value {
+    let state = match link.state {
+        LinkState::Live => "live",
+        LinkState::Used => "used",
+        LinkState::Expired => "expired",
+    };
+    json!({
+        "id": link.id.to_string(),
+        "label": link.label,
+        "link": link.query,
+        "discovery": link.discovery.as_str(),
+        "one_time": link.one_time,
+        "state": state,
+        "created_at": link.created_at.0,
+        "expires_at": link.expires_at.0,
+        "refresh_at": link.refresh_at.map(|at| at.0),
+        "problem": link.problem,
+        "generation": link.generation,
+        "pending": link.pending,
+        "quota": link.quota,
+        "rate": link.rate,
+        "opened": link.opened,
+        "refused": link.refused,
+        "refused_at": link.refused_at.map(|at| at.0),
+    })
+}
+
+pub(super) fn blocked(blocked: &Blocked) -> Value {
+    json!({
+        "from": participant(Some(&blocked.participant)),
+        "name": blocked.name,
+        "since": blocked.since.0,
+        "invites": blocked.invites,
     })
 }
 
@@ -45,6 +83,7 @@ pub(super) fn conversation(info: &ConversationInfo) -> Value {
         "from": participant(info.participant.as_ref()),
         "conversation_protocol": info.protocol.as_str(),
         "verified": info.verified,
+        "blocked": info.blocked,
     })
 }
 
@@ -147,6 +186,10 @@ fn event_kind(kind: &EventKind, names: &Names) -> (&'static str, Value) {
             });
             ("other_key", value)
         }
+        EventKind::LinkExpired { link, label } => (
+            "link_expired",
+            json!({ "link": link.to_string(), "label": label }),
+        ),
         EventKind::Closed { conversation } => ("closed", of(conversation)),
         _ => ("unreadable", json!({})),
     }

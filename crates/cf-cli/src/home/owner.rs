@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cf::content::{Attachment, Content};
-use cf::core::{ContentId, ConversationId, Error, ErrorKind, Result};
+use cf::core::{ContentId, ConversationId, Error, ErrorKind, ParticipantId, Result};
 use cf::discovery::Link;
 use cf::identity::SafetyNumber;
-use cf::{Client, ConversationInfo, EventKind, Home, LinkOptions, Request};
+use cf::{Client, ConversationInfo, EventKind, Home, LinkId, LinkOptions, Request};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -66,14 +66,50 @@ impl Owner {
 
     pub(super) async fn answer(&self, call: Call) -> Result<Vec<Value>> {
         match call {
-            Call::Link { full, once, days } => {
+            Call::Link {
+                id,
+                full,
+                once,
+                days,
+                label,
+                quota,
+                rate,
+            } => {
                 let options = LinkOptions {
+                    id: Some(LinkId::from_slice(&describe::unhex(&id)?)?),
+                    label,
+                    quota,
+                    rate,
                     lifetime: Duration::from_secs(days * 24 * 60 * 60),
                     one_time: once,
                     discovery: full.then_some(Link::ID),
                 };
-                let link = self.client.link(options).await?;
-                Ok(vec![json!({ "link": link })])
+                let link = self.client.make_link(options).await?;
+                Ok(vec![describe::link(&link)])
+            }
+            Call::Links => {
+                let links = self.client.links().await?;
+                Ok(links.iter().map(describe::link).collect())
+            }
+            Call::Revoke { id } => {
+                let link = LinkId::from_slice(&describe::unhex(&id)?)?;
+                self.client.revoke(link).await?;
+                Ok(vec![json!({ "id": id, "revoked": true })])
+            }
+            Call::Block {
+                participant,
+                blocked,
+            } => {
+                let who = ParticipantId::new(describe::unhex(&participant)?)?;
+                match blocked {
+                    true => self.client.block(who).await?,
+                    false => self.client.unblock(who).await?,
+                }
+                Ok(vec![json!({ "from": participant, "blocked": blocked })])
+            }
+            Call::Blocked => {
+                let blocked = self.client.blocked().await?;
+                Ok(blocked.iter().map(describe::blocked).collect())
             }
             Call::Add { link } => self.add(&link).await,
             Call::Requests => {
@@ -315,6 +351,9 @@ impl Owner {
             "owner": std::process::id(),
             "conversations": self.client.conversations().await?.len(),
             "requests": self.client.requests().await?.len(),
+            "refused": self.client.refused_invites().await?,
+            "links": self.client.links().await?.len(),
+            "blocked": self.client.blocked().await?.len(),
             "waiting": waiting,
             "parked": parked,
             "counters": self.client.counters().await?.counts,

@@ -1,46 +1,36 @@
 //! First contacts: being found, asking, and beginning conversations.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
     BundleId, BundleInfo, BundleSet, BundleSpec, ConversationId, ConversationProtocol,
-    EmptyRecords, Env, Error, InboxOutput, InitializationProtocol, InstanceId, OfferRequest, Peer,
-    PeerId, ProtocolId, Result, Setup, Timestamp,
+    DeliveryPoint, EmptyRecords, Env, Error, InboxOutput, InitializationProtocol, InstanceId,
+    OfferRequest, Peer, PeerId, ProtocolId, Result, Setup, Timestamp,
 };
 
 use super::instances::{Beginning, Standing};
 use super::{Driver, Wake};
+use crate::link::LinkOptions;
 use crate::records::{self, OFFERS, wire};
 
 /// Keys and values of the secret parts of offers.
 type OfferRecords = Vec<(Bytes, Bytes)>;
 
-/// What a link is to be.
-#[derive(Clone, Debug)]
-pub struct LinkOptions {
-    /// How long it may be used: 30 days by default.
-    pub lifetime: Duration,
-    /// Whether one invite uses it up.
-    pub one_time: bool,
-    /// By which discovery it is found; the client's first, unless said otherwise.
-    pub discovery: Option<ProtocolId>,
+/// What the bundles of a generation are to say.
+pub(super) struct Generation {
+    pub(super) points: Vec<DeliveryPoint>,
+    pub(super) expires_at: Timestamp,
+    pub(super) one_time: bool,
+    pub(super) number: u64,
 }
 
-impl Default for LinkOptions {
-    fn default() -> Self {
-        Self {
-            lifetime: Duration::from_secs(30 * 24 * 60 * 60),
-            one_time: false,
-            discovery: None,
-        }
-    }
-}
+/// The ids of bundles, with the initialization of each.
+pub(super) type BundleIds = Vec<(ProtocolId, BundleId)>;
 
 impl Driver {
-    /// Makes the bundles of a new link, one for each initialization protocol,
-    /// and listens for invites.
+    /// Makes bundles that belong to no link, one for each initialization protocol,
+    /// and listens for invites. They can't be revoked, and do not refresh themselves.
     ///
     /// # Errors
     /// `Misuse` without a service, framing or initialization; those of the identity.
@@ -50,8 +40,29 @@ impl Driver {
         now: Timestamp,
     ) -> Result<(BundleSet, Timestamp)> {
         let expires_at = now.after(options.lifetime);
-        let points = self.components.link_points(&mut *self.random);
-        let (offers, secrets) = self.make_offers(expires_at, options.one_time, now)?;
+        let generation = Generation {
+            points: self.components.link_points(&mut *self.random),
+            expires_at,
+            one_time: options.one_time,
+            number: 1,
+        };
+        Ok((self.make_generation(&generation, now)?.0, expires_at))
+    }
+
+    /// Makes one bundle for each initialization protocol, with keys of their own.
+    pub(super) fn make_generation(
+        &mut self,
+        generation: &Generation,
+        now: Timestamp,
+    ) -> Result<(BundleSet, BundleIds)> {
+        let Generation {
+            points,
+            expires_at,
+            one_time,
+            number,
+        } = generation;
+        let (expires_at, one_time) = (*expires_at, *one_time);
+        let (offers, secrets) = self.make_offers(expires_at, one_time, now)?;
         let (mut bundles, mut made_so_far) = (Vec::new(), Vec::new());
         for index in 0..self.inboxes.len() {
             let spec = BundleSpec {
@@ -61,8 +72,8 @@ impl Driver {
                 conversation_protocols: self.components.conversation_ids(),
                 display_name: self.profile.display_name.clone(),
                 expires_at,
-                one_time: options.one_time,
-                generation: 1,
+                one_time,
+                generation: *number,
             };
             let id = spec.id;
             let made = self.with_inbox(index, now, |inbox, env| inbox.make_bundle(spec, env));
@@ -85,10 +96,12 @@ impl Driver {
         for (key, record) in secrets {
             self.overlay.put(OFFERS, key, record);
         }
-        Ok((bundles, expires_at))
+        let ids = made_so_far.into_iter();
+        let ids = ids.map(|(index, id)| (self.inboxes[index].id.clone(), id));
+        Ok((bundles, ids.collect()))
     }
 
-    fn revoke_bundles(&mut self, bundles: &[(usize, BundleId)], now: Timestamp) {
+    pub(super) fn revoke_bundles(&mut self, bundles: &[(usize, BundleId)], now: Timestamp) {
         for (index, id) in bundles {
             let _ = self.with_inbox(*index, now, |inbox, env| {
                 inbox.revoke(*id, env);
@@ -194,6 +207,9 @@ impl Driver {
             return Err(Error::misuse(
                 "this link is your own: give it to somebody else",
             ));
+        }
+        if let Some(owner) = &info.owner {
+            self.check_unblocked(owner)?;
         }
         if !info
             .spec

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use cf_core::{BundleSet, ConversationId, Error, Input, InstanceId, ProtocolId, Result, Timestamp};
 
 use super::Driver;
-use super::contact::LinkOptions;
 use super::instances::Standing;
+use crate::link::LinkOptions;
 use crate::records::{self, CONTACTS, META, wire};
 
 /// How long the bundles may be used that peers are given: 30 days. They are
@@ -107,7 +107,7 @@ impl Driver {
     }
 
     /// What bundles say of this client.
-    fn describe(&self) -> Bytes {
+    pub(super) fn describe(&self) -> Bytes {
         let components = &self.components;
         let initializations = components.initializations.iter().map(|c| c.id().as_str());
         let conversations = components.conversations.iter().map(|c| c.id().as_str());
@@ -225,7 +225,7 @@ impl Driver {
     }
 }
 
-fn write(bundles: &BundleSet) -> wire::Contact {
+pub(super) fn write(bundles: &BundleSet) -> wire::Contact {
     let bundle = |(initialization, bundle): (&ProtocolId, &Bytes)| wire::contact::Bundle {
         initialization: initialization.as_str().to_owned(),
         bundle: bundle.clone(),
@@ -235,7 +235,7 @@ fn write(bundles: &BundleSet) -> wire::Contact {
     }
 }
 
-fn read(contact: &wire::Contact) -> Result<BundleSet> {
+pub(super) fn read(contact: &wire::Contact) -> Result<BundleSet> {
     let bundle = |bundle: &wire::contact::Bundle| {
         let id = ProtocolId::parse(&bundle.initialization)?;
         Ok((id, bundle.bundle.clone()))

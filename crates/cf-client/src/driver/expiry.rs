@@ -26,11 +26,11 @@ impl Driver {
     fn try_expire(&mut self, now: Timestamp) -> Result<()> {
         self.expire_parked(now);
         self.expire_spools(now)?;
+        self.expire_links(now);
         let over = |since: u64| Timestamp(since).after(REQUEST_LIFETIME) <= now;
         for (key, value) in self.overlay.scan(REQUESTS, &Scan::prefix(""))? {
             if over(records::read::<wire::Request>(&value)?.sent_at) {
-                self.requests_waiting.remove(&InviteId::from_slice(&key)?);
-                self.overlay.delete(REQUESTS, key);
+                self.forget_request(InviteId::from_slice(&key)?);
                 self.counters.add("expired.request");
             }
         }

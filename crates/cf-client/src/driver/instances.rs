@@ -255,6 +255,7 @@ impl Driver {
         record: &wire::Conversation,
     ) -> Result<()> {
         let id = ConversationId::from_slice(&record.id)?;
+        self.note_muted(id, record);
         if !record.named.is_empty() {
             self.named
                 .insert(ConversationId::from_slice(&record.named)?, id);

@@ -5,21 +5,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use cf_core::{
     ConversationId, DeliveryPoint, Error, InstanceId, Invitation, Invite, InviteId, Offer, OfferId,
-    Opened, OutgoingInvite, Peer, PeerId, ProtocolId, Recognized, Result, Scan, SealedInvite,
-    Secret, Setup, Timestamp,
+    OutgoingInvite, Peer, PeerId, ProtocolId, Result, Scan, SealedInvite, Secret, Setup, Timestamp,
 };
 
 use super::instances::{Beginning, Standing};
 use super::outbox::{read_destinations, write_destinations};
-use super::sessions::{Renewal, Sender};
+use super::sessions::Sender;
 use super::{Driver, Wake, Work};
 use crate::event::EventKind;
 use crate::records::{self, CANDIDATES, INVITES, OFFERS, REQUESTS, wire};
 
 /// How long an invite is sent again: 14 days.
 pub const INVITE_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 60);
-/// The most requests that wait for the user.
-pub const MAX_REQUESTS: usize = 1024;
 /// The pause before an invite is sent again; doubles up to six hours.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
@@ -256,51 +253,6 @@ impl Driver {
 // ---- the recipient's side ------------------------------------------------------
 
 impl Driver {
-    /// Opens an invite and keeps it until the user decides. Nothing is told to
-    /// the sender.
-    pub(super) fn open_invite(&mut self, index: usize, recognized: Recognized, now: Timestamp) {
-        if self.requests_waiting.len() >= MAX_REQUESTS {
-            return self.counters.add("bounded.request");
-        }
-        let opened = self.with_inbox(index, now, |inbox, env| inbox.open(recognized, env));
-        self.drain_inbox(index, now);
-        let invitation = match opened {
-            Ok(Opened::New(invitation)) => invitation,
-            Ok(Opened::Repeated) => return self.counters.add("repeated.invite"),
-            Err(error) => return self.rejected("rejected.invite", &error),
-        };
-        let id = invitation.invite.id;
-        let known = self.overlay.get(REQUESTS, id.as_bytes());
-        if known.is_ok_and(|known| known.is_some()) {
-            return self.counters.add("repeated.invite");
-        }
-        let initialization = self.inboxes[index].id.clone();
-        let protocol = &invitation.invite.conversation_protocol;
-        let supported = self.components.conversation(protocol).is_some();
-        let mut request = records::request(&initialization, &invitation, supported);
-        match self.sender_of(&invitation) {
-            Sender::Impostor(claimed) => {
-                self.counters.add("rejected.conversation");
-                let (from, name) = (invitation.from.as_ref(), &invitation.invite.display_name);
-                return self.other_key(claimed, from, name, now);
-            }
-            Sender::Stranger => {
-                let (from, name) = (invitation.from.as_ref(), &invitation.invite.display_name);
-                self.check_name(from, name, now);
-            }
-            Sender::Peer(conversation) if supported => {
-                match self.renewal(conversation, &invitation, now) {
-                    Ok(Renewal::Done) => return,
-                    Ok(Renewal::Held) => request.held_since = now.0,
-                    Err(error) => return self.rejected("rejected.renewal", &error),
-                }
-            }
-            _ => {}
-        }
-        self.requests_waiting.insert(id);
-        self.put_request(&request, now);
-    }
-
     /// Keeps a request, and tells of it unless it is held back.
     pub(super) fn put_request(&mut self, request: &wire::Request, now: Timestamp) {
         self.overlay
@@ -438,12 +390,6 @@ impl Driver {
         self.request(id)?;
         self.forget_request(id);
         Ok(())
-    }
-
-    pub(super) fn forget_request(&mut self, id: InviteId) {
-        self.overlay.delete(REQUESTS, id.as_bytes().to_vec());
-        self.requests_waiting.remove(&id);
-        self.held.remove(&id);
     }
 
     pub(super) fn request(&self, id: InviteId) -> Result<wire::Request> {

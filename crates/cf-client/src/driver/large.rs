@@ -63,6 +63,7 @@ impl Driver {
         len: u64,
         now: Timestamp,
     ) -> Result<(u64, Option<ContentState>)> {
+        self.check_audible(conversation)?;
         self.instance(conversation)?;
         if let Some(state) = self.state(conversation, id)? {
             return Ok((0, Some(state)));

@@ -5,6 +5,7 @@
 //! `way` shows the way of a message from top to bottom; the other files are
 //! what it passes by.
 
+mod blocked;
 mod contact;
 mod contacts;
 mod expiry;
@@ -12,9 +13,12 @@ mod few;
 mod instances;
 mod invites;
 mod large;
+mod links;
 mod outbox;
 mod parked;
 mod points;
+mod refresh;
+mod requests;
 mod restore;
 mod sessions;
 mod sleep;
@@ -23,7 +27,7 @@ mod trust;
 mod unsent;
 mod way;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -35,27 +39,33 @@ use cf_core::{
 
 use crate::components::{Components, Counters, Profile};
 use crate::event::{Event, EventKind, Request};
+use crate::link::{LinkId, Publication};
 use crate::overlay::{InstanceRecords, Overlay};
 use crate::records::{self, EVENTS, META, REQUESTS};
 
 /// What bounds a driver.
 pub mod limits {
+    pub use super::blocked::MAX_BLOCKED;
     pub use super::contacts::CONTACT_LIFETIME;
     pub use super::expiry::REQUEST_LIFETIME;
-    pub use super::invites::{INVITE_LIFETIME, MAX_REQUESTS};
+    pub use super::invites::INVITE_LIFETIME;
     pub use super::large::{SPOOL_ROW, SPOOL_STEP, UNSENT_FOR};
+    pub use super::links::{
+        DEFAULT_QUOTA, DEFAULT_RATE, GENERATION_LIFETIME, MAX_GENERATIONS, MAX_LABEL_LEN,
+        MAX_LINK_LIFETIME, MAX_LINKS, MAX_QUOTA, ROTATE_LINK_EVERY, UNLINKED_QUOTA,
+    };
     pub use super::parked::{
         MAX_PARKED, MAX_PARKED_BYTES, MAX_PARKED_BYTES_IN_ALL, MAX_PARKED_IN_ALL, PARKED_FOR,
         SEARCH_RATE,
     };
     pub use super::points::ROTATE_EVERY;
-    pub use super::sessions::{CROSSING, MAX_SESSIONS, RENEW_EVERY, SUPERSEDED_FOR};
+    pub use super::requests::{MAX_REQUEST_BYTES, MAX_REQUESTS, PEEK_EVERY, PEEKS};
+    pub use super::sessions::{CROSSING, MAX_HELD, MAX_SESSIONS, RENEW_EVERY, SUPERSEDED_FOR};
     pub use super::sleep::{IDLE, MAX_AWAKE};
     pub use super::trust::MAX_OTHER_KEYS;
     pub use super::way::SEARCH_BUDGET;
 }
 
-pub use contact::LinkOptions;
 use few::Few;
 use large::Spools;
 pub use large::read_large;
@@ -104,7 +114,9 @@ pub struct Driver {
     wakes: BTreeSet<(Timestamp, Wake)>,
     work: VecDeque<Work>,
     try_all_parked: bool,
-    requests_waiting: HashSet<InviteId>,
+    waiting: requests::Waiting,
+    links: links::Links,
+    blocked: blocked::Blocks,
     next_instance: u64,
     next_event: u64,
 }
@@ -159,6 +171,8 @@ pub enum Effect {
     },
     /// The event log has grown up to this number.
     Tell(u64),
+    /// Give a link to its discovery, and the outcome to [`Driver::advertised`].
+    Advertise(Box<Publication>),
     /// Tell the application, if it listens now.
     Signal(ConversationId, Signal),
 }
@@ -194,6 +208,7 @@ enum Wake {
     Invite(InstanceId, cf_core::PeerId),
     Superseded(InstanceId),
     Held(InviteId),
+    Link(LinkId),
     Renew(ConversationId),
     Unsent,
     Rest,
@@ -242,6 +257,8 @@ pub struct ConversationInfo {
     pub name: String,
     /// Whether the user has compared the other side's identity key.
     pub verified: bool,
+    /// Whether the other side is blocked.
+    pub blocked: bool,
 }
 
 impl Driver {
@@ -279,6 +296,7 @@ impl Driver {
                 Wake::Outgoing(entry) => self.publish_again(entry),
                 Wake::Invite(instance, peer) => self.resend_invite(instance, peer, now),
                 Wake::Superseded(instance) => self.superseded_long_enough(instance, now),
+                Wake::Link(link) => self.wake_link(link, now),
                 Wake::Held(invite) => self.held_long_enough(invite, now),
                 Wake::Renew(conversation) => self.renew_now(conversation, now),
                 Wake::Unsent => self.send_unsent(now),
@@ -307,6 +325,7 @@ impl Driver {
                     .is_some_and(|one| self.is_verified(one)),
                 participant,
                 name: record.name,
+                blocked: self.is_muted(id),
             })
         };
         let mut all: Vec<_> = known.map(info).filter_map(Result::ok).collect();
@@ -371,9 +390,11 @@ impl Driver {
         &self.counters
     }
 
-    /// How many payloads wait: to be published, and for somebody to expect them.
+    /// How many payloads wait: to be published (links that are with their discovery
+    /// included), and for somebody to expect them.
     pub fn waiting(&self) -> (usize, usize) {
-        (self.outbox.len(), self.parked.len())
+        let outgoing = self.outbox.len() + self.links.publishing();
+        (outgoing, self.parked.len())
     }
 
     fn log(&mut self, kind: &EventKind, now: Timestamp) {

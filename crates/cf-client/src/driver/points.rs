@@ -90,13 +90,14 @@ impl Driver {
             return;
         }
         // What an inbox listens at is a link's, where the invite came.
-        let is_own = |listeners: &super::Listeners| {
-            listeners.instances.contains(&instance) && listeners.inboxes.is_empty()
+        let is_own = |place: &_, listeners: &super::Listeners| {
+            let is_link = !listeners.inboxes.is_empty() || self.waiting.waits_at(place);
+            listeners.instances.contains(&instance) && !is_link
         };
         let own = self
             .points
             .iter()
-            .filter(|(_, listeners)| is_own(listeners));
+            .filter(|(place, listeners)| is_own(place, listeners));
         let own = own.flat_map(|((locator, address), listeners)| {
             let point = move |framing: &cf_core::ProtocolId| DeliveryPoint {
                 locator: locator.clone(),

@@ -1,6 +1,6 @@
 //! Making a driver from what the store has.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -71,7 +71,9 @@ impl Driver {
             wakes: BTreeSet::new(),
             work: VecDeque::new(),
             try_all_parked: false,
-            requests_waiting: HashSet::new(),
+            waiting: Default::default(),
+            links: Default::default(),
+            blocked: Default::default(),
             next_instance: 1,
             next_event: 1,
         };
@@ -86,8 +88,11 @@ impl Driver {
         self.restore_parked()?;
         self.restore_spools(now)?;
         self.restore_inboxes(now)?;
+        self.restore_blocked()?;
         self.restore_contact()?;
         self.restore_verified()?;
+        self.restore_requests()?;
+        self.restore_links(now)?;
         self.restore_conversations(now)?;
         self.restore_unsent(now)?;
         self.restore_outbox()?;
@@ -204,13 +209,20 @@ impl Driver {
         Ok(())
     }
 
+    /// Takes note of the requests that wait, before anything may end where they came.
+    fn restore_requests(&mut self) -> Result<()> {
+        for (_, value) in self.overlay.scan(REQUESTS, &Scan::prefix(""))? {
+            self.note_waiting(&records::read(&value)?, None)?;
+        }
+        Ok(())
+    }
+
     /// Tells of kept requests whose component has come since.
     fn replay_requests(&mut self, now: Timestamp) -> Result<()> {
         let mut known = Vec::new();
         for (_, value) in self.overlay.scan(REQUESTS, &Scan::prefix(""))? {
             let mut request: wire::Request = records::read(&value)?;
             let id = InviteId::from_slice(&request.id)?;
-            self.requests_waiting.insert(id);
             if request.held_since > 0 {
                 if let Sender::Peer(conversation) = self.sender_of(&request.invitation()?) {
                     self.held.insert(id, conversation);

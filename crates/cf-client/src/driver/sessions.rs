@@ -24,6 +24,8 @@ pub const MAX_SESSIONS: usize = 8;
 pub const SUPERSEDED_FOR: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// How long an invite is held back that crossed an own one which goes before.
 pub const CROSSING: Duration = Duration::from_secs(10 * 60);
+/// The most invites that are held back in a conversation; further ones are dropped.
+pub const MAX_HELD: usize = 4;
 /// How long after an own invite another one may still have crossed it.
 const MAY_HAVE_CROSSED: Duration = Duration::from_secs(60 * 60);
 /// How often a session that is said to be broken is renewed at most.
@@ -118,6 +120,11 @@ impl Driver {
         }
         if holder.is_some() {
             let id = invitation.invite.id;
+            let held = self.held.values().filter(|of| **of == conversation);
+            if held.count() >= MAX_HELD {
+                self.counters.add("bounded.held");
+                return Ok(Renewal::Done);
+            }
             self.held.insert(id, conversation);
             self.wakes.insert((now.after(CROSSING), Wake::Held(id)));
             self.counters.add("held.invite");

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    Content, ContentId, ContentState, ConversationId, Delivery, DeliveryPoint, Error, ErrorKind,
-    Incoming, Input, InstanceId, Locator, Output, ParticipantId, Result, Routed, Start, Tag,
-    Timestamp,
+    Content, ContentId, ContentState, ConversationId, Delivery, DeliveryAddress, DeliveryPoint,
+    Error, ErrorKind, Incoming, Input, InstanceId, Locator, Output, ParticipantId, Result, Routed,
+    Start, Tag, Timestamp,
 };
 
 use super::{Driver, Effect, Wake, Work};
@@ -38,6 +38,7 @@ impl Driver {
         content: Content,
         now: Timestamp,
     ) -> Result<ContentState> {
+        self.check_audible(conversation)?;
         let instance = self.instance(conversation)?;
         if let Some(state) = self.state(conversation, &id)? {
             return Ok(state);
@@ -101,6 +102,9 @@ impl Driver {
         now: Timestamp,
     ) -> Result<()> {
         let instance = self.instance(conversation)?;
+        if self.is_muted(conversation) {
+            return Ok(());
+        }
         match self.input(instance, input, now) {
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 self.counters.add("unsupported.input");
@@ -235,7 +239,9 @@ impl Driver {
             payload,
             cursor,
         } = delivery;
-        if let Some(listeners) = self.points.get(&(locator.clone(), address.clone())) {
+        if self.only_muted_listen(locator, &address) {
+            self.counters.add("blocked.frame");
+        } else if let Some(listeners) = self.points.get(&(locator.clone(), address.clone())) {
             let framings: Vec<_> = listeners.framings.iter().cloned().collect();
             let instances = listeners.instances.iter().copied().collect();
             self.wake_listeners(instances, now);
@@ -264,6 +270,16 @@ impl Driver {
             });
         }
         self.settle(now);
+    }
+
+    fn only_muted_listen(&self, locator: &Locator, address: &DeliveryAddress) -> bool {
+        let listeners = self.points.get(&(locator.clone(), address.clone()));
+        listeners.is_some_and(|listeners| {
+            let mut instances = listeners.instances.iter();
+            listeners.inboxes.is_empty()
+                && !listeners.instances.is_empty()
+                && instances.all(|instance| self.is_muted_instance(*instance))
+        })
     }
 
     /// Finds the state machine for a payload; `false` if it is not of the framing.
@@ -301,6 +317,10 @@ impl Driver {
         cursor: Option<cf_core::Cursor>,
         now: Timestamp,
     ) -> bool {
+        if self.is_muted_instance(instance) {
+            self.counters.add("blocked.frame");
+            return true;
+        }
         let incoming = Incoming {
             point: point.clone(),
             cursor,
@@ -339,12 +359,12 @@ impl Driver {
         for index in inboxes {
             let inbox = &self.inboxes[index].inbox;
             if let Some(recognized) = inbox.recognize(point, routed.tag, &routed.body) {
-                return self.open_invite(index, recognized, now);
+                return self.open_invite(index, recognized, routed.tag, now);
             }
         }
         let is_awake = |instance: &InstanceId| {
             let found = self.conversations.get(instance);
-            found.is_some_and(|found| found.awake.is_some())
+            found.is_some_and(|found| found.awake.is_some() && !self.is_muted(found.id))
         };
         let awake: Vec<_> = instances.into_iter().filter(is_awake).collect();
         for instance in awake {
@@ -483,18 +503,25 @@ impl Driver {
         remove: impl FnOnce(&mut super::Listeners),
     ) {
         let place = (point.locator.clone(), point.address.clone());
-        let Some(listeners) = self.points.get_mut(&place) else {
-            return;
-        };
-        remove(listeners);
-        if listeners.instances.is_empty() && listeners.inboxes.is_empty() {
-            self.points.remove(&place);
-            self.unpark_all(&place);
+        if let Some(listeners) = self.points.get_mut(&place) {
+            remove(listeners);
+            self.leave(&place);
+        }
+    }
+
+    /// Leaves an address where nobody listens, unless a request waits that came there:
+    /// what its sender sends may come before the user has accepted.
+    pub(super) fn leave(&mut self, place: &(Locator, DeliveryAddress)) {
+        let listeners = self.points.get(place);
+        let nobody = listeners.is_some_and(|l| l.instances.is_empty() && l.inboxes.is_empty());
+        if nobody && !self.waiting.waits_at(place) {
+            self.points.remove(place);
+            self.unpark_all(place);
             self.overlay
                 .delete(CURSORS, records::cursor_key(&place.0, &place.1));
             self.effects.push(Effect::Unsubscribe {
-                locator: place.0,
-                address: place.1,
+                locator: place.0.clone(),
+                address: place.1.clone(),
             });
         }
     }

@@ -252,6 +252,14 @@ pub struct Request {
     /// Since when it is held back, since it crossed an own invite; 0: it is not.
     #[prost(uint64, tag = "20")]
     pub held_since: u64,
+    /// Through which link it came, if it is known, and what that was called.
+    #[prost(bytes = "bytes", tag = "21")]
+    pub link: ::prost::bytes::Bytes,
+    #[prost(string, tag = "22")]
+    pub label: ::prost::alloc::string::String,
+    /// The length of its payload, in bytes.
+    #[prost(uint64, tag = "23")]
+    pub len: u64,
 }
 /// A large content's bytes. Key: conversation, 0 for what is sent here and 1 for
 /// what comes, length of the content id, content id, author.
@@ -269,6 +277,96 @@ pub struct Spool {
     /// when it was begun, milliseconds since 1970
     #[prost(uint64, tag = "4")]
     pub at: u64,
+}
+/// A link. Key: its id; that of sixteen zeros stands for bundles of no link.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Link {
+    #[prost(string, tag = "1")]
+    pub label: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub discovery: ::prost::alloc::string::String,
+    /// What others are given; empty until the discovery has said it.
+    #[prost(string, tag = "3")]
+    pub query: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub created_at: u64,
+    #[prost(uint64, tag = "5")]
+    pub expires_at: u64,
+    #[prost(bool, tag = "6")]
+    pub one_time: bool,
+    #[prost(uint32, tag = "7")]
+    pub quota: u32,
+    #[prost(uint32, tag = "8")]
+    pub rate: u32,
+    /// Where all its generations are reached.
+    #[prost(message, repeated, tag = "9")]
+    pub points: ::prost::alloc::vec::Vec<Point>,
+    /// The newest is the last.
+    #[prost(message, repeated, tag = "10")]
+    pub generations: ::prost::alloc::vec::Vec<link::Generation>,
+    /// When a generation was made last, and what it says of the client.
+    #[prost(uint64, tag = "11")]
+    pub rotated_at: u64,
+    #[prost(bytes = "bytes", tag = "12")]
+    pub describes: ::prost::bytes::Bytes,
+    /// How often it was given to the discovery.
+    #[prost(uint64, tag = "13")]
+    pub publications: u64,
+    /// What the discovery wants back at the next time; and when that is, 0: never.
+    #[prost(bytes = "bytes", optional, tag = "14")]
+    pub state: ::core::option::Option<::prost::bytes::Bytes>,
+    #[prost(uint64, tag = "15")]
+    pub refresh_at: u64,
+    /// When an invite used it up; 0: it was not.
+    #[prost(uint64, tag = "16")]
+    pub used_at: u64,
+    /// Whether it was told that it has expired.
+    #[prost(bool, tag = "17")]
+    pub expired: bool,
+    /// Whether it is gone but for bundles whose initialization is missing now.
+    #[prost(bool, tag = "18")]
+    pub revoked: bool,
+    /// When an hour began in which invites were opened, and how many.
+    #[prost(uint64, tag = "19")]
+    pub hour: u64,
+    #[prost(uint32, tag = "20")]
+    pub in_hour: u32,
+    #[prost(uint64, tag = "21")]
+    pub opened: u64,
+    #[prost(uint64, tag = "22")]
+    pub refused: u64,
+    #[prost(uint64, tag = "23")]
+    pub refused_at: u64,
+}
+/// Nested message and enum types in `Link`.
+pub mod link {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Generation {
+        #[prost(uint64, tag = "1")]
+        pub number: u64,
+        #[prost(uint64, tag = "2")]
+        pub expires_at: u64,
+        #[prost(message, repeated, tag = "3")]
+        pub bundles: ::prost::alloc::vec::Vec<Bundle>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Bundle {
+        #[prost(string, tag = "1")]
+        pub initialization: ::prost::alloc::string::String,
+        #[prost(bytes = "bytes", tag = "2")]
+        pub id: ::prost::bytes::Bytes,
+    }
+}
+/// Somebody who is blocked. Key: participant.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Blocked {
+    #[prost(uint64, tag = "1")]
+    pub since: u64,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// how many of theirs were dropped
+    #[prost(uint64, tag = "3")]
+    pub invites: u64,
 }
 /// One entry of the event log. Key: its number.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -325,6 +423,10 @@ pub mod event {
         pub supported: bool,
         #[prost(bytes = "bytes", tag = "8")]
         pub conversation: ::prost::bytes::Bytes,
+        #[prost(bytes = "bytes", tag = "9")]
+        pub link: ::prost::bytes::Bytes,
+        #[prost(string, tag = "10")]
+        pub label: ::prost::alloc::string::String,
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Started {
@@ -350,6 +452,8 @@ pub mod event {
         pub count: u64,
         #[prost(string, tag = "5")]
         pub text: ::prost::alloc::string::String,
+        #[prost(bytes = "bytes", tag = "6")]
+        pub link: ::prost::bytes::Bytes,
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Kind {

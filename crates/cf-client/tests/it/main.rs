@@ -3,7 +3,9 @@
 
 mod combinators;
 mod damaged;
+mod floods;
 mod large;
+mod links;
 mod lint;
 mod mixed;
 mod moves;

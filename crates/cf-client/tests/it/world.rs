@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cf_client::{Commit, Components, Driver, Effect, Event, Profile, events_after};
+use cf_client::{Commit, Components, Driver, Effect, Event, Profile, Publication, events_after};
 use cf_core::{
-    Batch, BundleSet, Content, ContentId, ConversationId, Cursor, Delivery, DeliveryAddress,
-    Locator, Outcome, Random, Result, Signal, Start, Store, Timestamp,
+    Advertised, Advertisement, Batch, BundleSet, Content, ContentId, ConversationId, Cursor,
+    Delivery, DeliveryAddress, Identity, Locator, Outcome, ProtocolId, Random, Result, Signal,
+    Start, Store, Timestamp,
 };
 use cf_ds::MemoryService;
 use cf_store::MemoryStore;
@@ -47,6 +48,14 @@ impl Node {
     /// Reads on in a log that was emptied.
     pub(crate) fn read_from_start(&mut self) {
         self.subscriptions.values_mut().for_each(|next| *next = 0);
+    }
+
+    /// Puts something around its identity.
+    pub(crate) fn wrap_identity(
+        &mut self,
+        wrap: impl FnOnce(Arc<dyn Identity>) -> Arc<dyn Identity>,
+    ) {
+        self.profile.identity = wrap(self.profile.identity.clone());
     }
 
     pub(crate) fn identity(&self) -> &dyn cf_core::Identity {
@@ -242,9 +251,38 @@ impl World {
                     at.pipeline.extend(driver.take_commit());
                 }
             }
+            Effect::Advertise(publication) => self.advertise(node, *publication),
             Effect::Signal(_, signal) => self.signals.push((node, signal)),
             Effect::Acknowledge { .. } | Effect::Tell(_) => {}
         }
+    }
+
+    /// Gives a link to its discovery, which answers at once.
+    fn advertise(&mut self, node: usize, publication: Publication) {
+        let Publication {
+            link,
+            discovery,
+            advertisement,
+        } = publication;
+        let advertised = self.published(node, &discovery, advertisement);
+        let (now, at) = (self.now, &mut self.nodes[node]);
+        if let Some(driver) = &mut at.driver {
+            // What failed is tried again.
+            let _ = driver.advertised(link, advertised, now);
+            at.pipeline.extend(driver.take_commit());
+        }
+    }
+
+    /// What a client's discovery says to an advertisement.
+    pub(crate) fn published(
+        &self,
+        node: usize,
+        discovery: &ProtocolId,
+        advertisement: Advertisement,
+    ) -> Result<Advertised> {
+        let mut all = self.nodes[node].components.discoveries.iter();
+        let discovery = all.find(|other| other.id() == discovery);
+        pollster::block_on(discovery.expect("it is there").advertise(advertisement))
     }
 
     /// Delivers one payload that waits for a client; `false` if none does.
