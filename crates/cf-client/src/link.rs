@@ -124,7 +124,7 @@ pub struct LinkInfo {
     pub problem: Option<String>,
     /// The number of its newest keys.
     pub generation: u64,
-    /// The most requests through it that wait for the user, and how many do.
+    /// The most requests through it that wait for the user.
     pub quota: u32,
     /// How many requests through it wait for the user.
     pub pending: u32,
@@ -134,7 +134,10 @@ pub struct LinkInfo {
     pub opened: u64,
     /// How often an invite was refused at a bound, unopened; its sender sends it again.
     pub refused: u64,
-    /// When that was last.
+    /// How many invites could not be opened: their keys were gone, or they were not
+    /// authentic.
+    pub rejected: u64,
+    /// When an invite was refused last.
     pub refused_at: Option<Timestamp>,
 }
 

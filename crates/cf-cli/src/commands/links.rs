@@ -49,6 +49,12 @@ fn describe(link: &Value) -> String {
             link["pending"], link["quota"], link["opened"], link["refused"]
         ),
     ];
+    if link["rejected"].as_u64() > Some(0) {
+        lines.push(format!(
+            "          {} invites could not be opened: too late, or not authentic",
+            link["rejected"]
+        ));
+    }
     if link["problem"].is_string() {
         let problem = show::line(link, "problem");
         lines.push(format!(

@@ -63,6 +63,7 @@ pub(super) fn link(link: &LinkInfo) -> Value {
         "rate": link.rate,
         "opened": link.opened,
         "refused": link.refused,
+        "rejected": link.rejected,
         "refused_at": link.refused_at.map(|at| at.0),
     })
 }

@@ -389,6 +389,7 @@ impl Driver {
             rate: record.rate,
             opened: record.opened,
             refused: record.refused,
+            rejected: record.rejected,
             refused_at: (record.refused_at > 0).then_some(Timestamp(record.refused_at)),
         })
     }

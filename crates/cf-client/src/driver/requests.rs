@@ -128,7 +128,14 @@ impl Driver {
         let invitation = match opened {
             Ok(Opened::New(invitation)) => invitation,
             Ok(Opened::Repeated) => return self.counters.add("repeated.invite"),
-            Err(error) => return self.rejected("rejected.invite", &error),
+            Err(error) => {
+                if link != LinkId::NONE {
+                    let record = &mut self.links.entry(link).record;
+                    record.rejected = record.rejected.saturating_add(1);
+                    self.count_in_hour(link);
+                }
+                return self.rejected("rejected.invite", &error);
+            }
         };
         self.note_opened(link);
         if link != LinkId::NONE && self.links.entry(link).record.one_time {
@@ -254,7 +261,7 @@ impl Driver {
         }
     }
 
-    /// A stranger's invite was opened through a link.
+    /// A stranger's invite cost what opening one does.
     fn count_in_hour(&mut self, link: LinkId) {
         if link == LinkId::NONE {
             return;

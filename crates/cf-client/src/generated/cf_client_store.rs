@@ -337,6 +337,9 @@ pub struct Link {
     pub refused: u64,
     #[prost(uint64, tag = "23")]
     pub refused_at: u64,
+    /// How many could not be opened.
+    #[prost(uint64, tag = "24")]
+    pub rejected: u64,
 }
 /// Nested message and enum types in `Link`.
 pub mod link {

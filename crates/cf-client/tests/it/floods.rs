@@ -88,6 +88,7 @@ fn memory() -> u64 {
 
 /// With `CF_FLOOD=1000000` of a million payloads.
 #[test]
+#[allow(clippy::disallowed_methods, reason = "it tells how long it took")]
 fn a_flood_of_noise_costs_no_agreement_and_bounded_room() {
     let flood = std::env::var("CF_FLOOD").ok().and_then(|n| n.parse().ok());
     let flood: u64 = flood.unwrap_or(6_000);
@@ -98,7 +99,7 @@ fn a_flood_of_noise_costs_no_agreement_and_bounded_room() {
     let ((locator, address), sent) = world.log.iter().next().expect("an invite");
     let (place, invite) = ((locator.clone(), address.clone()), sent[0].clone());
     let agreements = counted(&mut world, raya);
-    let mut router = Tagged
+    let mut body = Tagged
         .router()
         .route(&invite)
         .expect("a frame")
@@ -111,8 +112,8 @@ fn a_flood_of_noise_costs_no_agreement_and_bounded_room() {
             .map(|_| {
                 let mut tag = [0; 16];
                 world.random.fill(&mut tag);
-                world.random.fill(&mut router[..64]);
-                let frame = Frame::new(RoutingTag(tag), router.clone());
+                world.random.fill(&mut body[..64]);
+                let frame = Frame::new(RoutingTag(tag), body.clone());
                 Tagged.encode(&frame, 1 << 16).expect("short")
             })
             .collect();

@@ -24,6 +24,8 @@ pub(crate) struct Board(Arc<Mutex<Notices>>);
 #[derive(Default)]
 struct Notices {
     away: bool,
+    /// How soon it wants to be refreshed; three days unless set.
+    every: Option<Duration>,
     /// By query: number, bundles, how often.
     all: BTreeMap<String, (u64, BundleSet, u64)>,
 }
@@ -55,7 +57,7 @@ impl Board {
         Ok(Advertised {
             state: Some(Secret::from(query.as_bytes())),
             query,
-            refresh_at: Some(wanted.now.after(3 * DAY)),
+            refresh_at: Some(wanted.now.after(notices.every.unwrap_or(3 * DAY))),
         })
     }
 
@@ -63,7 +65,12 @@ impl Board {
         self.0.lock().all[query].1.clone()
     }
 
-    fn times(&self, query: &str) -> u64 {
+    pub(crate) fn set(&self, away: bool, every: Duration) {
+        let mut notices = self.0.lock();
+        (notices.away, notices.every) = (away, Some(every));
+    }
+
+    pub(crate) fn times(&self, query: &str) -> u64 {
         self.0.lock().all[query].2
     }
 }
@@ -233,6 +240,31 @@ fn a_link_makes_its_keys_anew_and_opens_what_was_made_for_the_old_ones() {
         "it is not published any more"
     );
     assert_eq!(links(&mut world, raya), [], "and forgotten");
+}
+
+#[test]
+fn an_invite_for_keys_that_are_gone_is_counted() {
+    let (mut world, board, raya, others) = town(607, 1);
+    let lifetime = 200 * DAY;
+    let options = LinkOptions {
+        lifetime,
+        ..LinkOptions::default()
+    };
+    let made = link(&mut world, raya, &options);
+    let asked = ask(&mut world, others[0], &board.find(&made.query));
+    let log = world.log.values_mut().next().expect("an invite");
+    let late = log.remove(0);
+    let closed = world.input(others[0], |driver, now| driver.close(asked, now));
+    closed.expect("no crash").expect("it is open");
+    pass(&mut world, 62 * DAY);
+    let place = read(&mut world, others[0], &board.find(&made.query));
+    let place = place.spec.points[0].clone();
+    let log = world.log.entry((place.locator, place.address)).or_default();
+    log.push(late);
+    world.run(3);
+    assert!(requests(&mut world, raya).is_empty());
+    let shown = links(&mut world, raya);
+    assert_eq!((shown[0].rejected, shown[0].opened), (1, 0), "{shown:?}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use cf_ds::MemoryService;
 use cf_store::MemoryStore;
 use cf_testkit::SeededRandom;
 
+use crate::links::Board;
+
 /// A store that fails now and then.
 #[derive(Clone)]
 struct Moody {
@@ -41,13 +43,24 @@ impl Store for Moody {
 }
 
 fn open(name: &str, seed: u64, service: &MemoryService, store: Arc<dyn Store>) -> Client {
-    let components = Components {
+    open_with(name, seed, service, store, |_| {})
+}
+
+fn open_with(
+    name: &str,
+    seed: u64,
+    service: &MemoryService,
+    store: Arc<dyn Store>,
+    change: impl FnOnce(&mut Components),
+) -> Client {
+    let mut components = Components {
         services: vec![Arc::new(service.clone())],
         framings: vec![Arc::new(cf_framing::Tagged)],
         discoveries: vec![Arc::new(cf_discovery::Link)],
         initializations: vec![Arc::new(cf_init::InboxProtocol::default())],
         conversations: vec![cf_conversation::private()],
     };
+    change(&mut components);
     let identity =
         cf_identity::SoftwareIdentity::generate(&mut SeededRandom::new(seed)).expect("a seed");
     let profile = Profile {
@@ -112,6 +125,43 @@ async fn a_store_that_fails_costs_no_content() {
         moody.commits.load(Ordering::Relaxed) >= 7,
         "the store never failed"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_refreshed_by_itself_also_after_a_restart() {
+    let service = MemoryService::new("refreshed").expect("a valid name");
+    let store = Arc::new(MemoryStore::default());
+    let board = Board::default();
+    board.set(false, Duration::from_millis(1));
+    let open = || {
+        let store = store.clone();
+        open_with("Raya", 8, &service, store, |components| {
+            components.discoveries.insert(0, Arc::new(board.clone()));
+        })
+    };
+    let raya = open();
+    let query = raya.link(LinkOptions::default()).await.expect("a link");
+    let until = async |times| {
+        while board.times(&query) < times {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let patience = Duration::from_secs(30);
+    let refreshed = tokio::time::timeout(patience, until(2)).await;
+    refreshed.expect("it is refreshed");
+    board.set(true, Duration::from_millis(1));
+    while raya.links().await.expect("open")[0].problem.is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    raya.shutdown().await;
+    board.set(false, Duration::from_millis(1));
+    let times = board.times(&query);
+    let raya = open();
+    let refreshed = tokio::time::timeout(patience, until(times + 2)).await;
+    refreshed.expect("it is refreshed after the restart");
+    let links = raya.links().await.expect("open");
+    assert_eq!((links.len(), &links[0].query), (1, &query));
+    assert_eq!(links[0].problem, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

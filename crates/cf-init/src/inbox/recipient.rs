@@ -36,6 +36,9 @@ pub(super) struct Kept {
     pub(super) private: Option<PrivateKeys>,
     /// How many invites were opened with it.
     pub(super) invites: u32,
+    /// Whether its time is over: it has no keys, and tells what comes too late from
+    /// what is nobody's.
+    pub(super) over: bool,
 }
 
 /// The private keys of a bundle; all of them are made for it alone.
@@ -89,6 +92,16 @@ impl Recipient {
         self.bundles.insert(id, kept);
     }
 
+    /// Deletes the keys of a bundle whose time is over, and all that it remembers.
+    fn close(&mut self, id: BundleId, env: &mut Env<'_>) {
+        self.forget_ephemerals(id, env);
+        if let Some(kept) = self.bundles.get_mut(&id) {
+            (kept.private, kept.invites, kept.over) = (None, 0, true);
+            let change = record::put_bundle(kept);
+            self.put_out(change);
+        }
+    }
+
     /// Removes a bundle, its keys and all that it remembers.
     fn remove(&mut self, id: BundleId, env: &mut Env<'_>) {
         let Some(kept) = self.bundles.remove(&id) else {
@@ -104,6 +117,10 @@ impl Recipient {
             }
         }
         self.put_out(record::delete_bundle(id));
+        self.forget_ephemerals(id, env);
+    }
+
+    fn forget_ephemerals(&mut self, id: BundleId, env: &mut Env<'_>) {
         // Where the records can't be read now, these stay behind until the
         // next restore; without their bundle they mean nothing.
         let ephemerals = env.records.scan(&Scan::prefix(record::ephemerals_of(id)));
@@ -117,12 +134,17 @@ impl Recipient {
         spec.expires_at.after(self.limits.retention)
     }
 
+    /// When something of a bundle is to be deleted next.
+    fn next_end(&self, kept: &Kept) -> Timestamp {
+        let deadline = self.deadline(&kept.public.spec);
+        match kept.over {
+            true => deadline.after(self.limits.retention),
+            false => deadline,
+        }
+    }
+
     fn update_wake(&mut self) {
-        let next = self
-            .bundles
-            .values()
-            .map(|kept| self.deadline(&kept.public.spec))
-            .min();
+        let next = self.bundles.values().map(|kept| self.next_end(kept)).min();
         if next != self.wake {
             self.wake = next;
             let at = next.unwrap_or(Timestamp::NEVER);
@@ -250,6 +272,7 @@ impl Inbox for Recipient {
             exact: exact.clone(),
             private: Some(private),
             invites: 0,
+            over: false,
         };
         self.put_out(record::put_bundle(&kept));
         self.keep(kept);
@@ -315,14 +338,23 @@ impl Inbox for Recipient {
     }
 
     fn handle_time(&mut self, env: &mut Env<'_>) {
-        let over: Vec<_> = self
+        let due = self
             .bundles
             .values()
-            .filter(|kept| env.now >= self.deadline(&kept.public.spec))
-            .map(|kept| kept.public.spec.id)
-            .collect();
-        for id in over {
-            self.remove(id, env);
+            .filter(|kept| env.now >= self.next_end(kept));
+        let due = due.map(|kept| {
+            let end = self
+                .deadline(&kept.public.spec)
+                .after(self.limits.retention);
+            // What was used up has had its invite.
+            let closes = kept.private.is_some() && env.now < end;
+            (kept.public.spec.id, closes)
+        });
+        for (id, closes) in due.collect::<Vec<_>>() {
+            match closes {
+                true => self.close(id, env),
+                false => self.remove(id, env),
+            }
         }
         self.update_wake();
     }

@@ -6,7 +6,7 @@
 //! | `e` ‖ bundle id ‖ E | version 1 |
 //!
 //! Keys: SPK 32 ‖ ML-KEM seed 64 ‖ OPK 32 if the bundle has one; none once it
-//! is used up.
+//! is used up, or its time is over.
 
 use bytes::Bytes;
 use cf_core::{BundleId, RecordChange};
@@ -23,6 +23,7 @@ const VERSION: u8 = 1;
 const LIVE: u8 = 0;
 const LIVE_ONE_TIME: u8 = 1;
 const USED_UP: u8 = 2;
+const OVER: u8 = 3;
 
 /// What the keys of all bundles' records start with.
 pub(super) const BUNDLES: &[u8] = b"b";
@@ -37,6 +38,7 @@ pub(super) fn put_bundle(bundle: &Kept) -> RecordChange {
     let mut value = Zeroizing::new(Vec::with_capacity(2 + 32 + 64 + 32 + exact.len()));
     value.push(VERSION);
     match &bundle.private {
+        None if bundle.over => value.push(OVER),
         None => value.push(USED_UP),
         Some(keys) => {
             let one_time = keys.one_time_prekey.as_ref();
@@ -77,7 +79,7 @@ pub(super) fn read_bundle(value: &Bytes) -> Result<Kept, InitError> {
 fn read_version_1(bytes: &[u8]) -> Option<Kept> {
     let (state, rest) = bytes.split_first()?;
     let (private, exact) = match *state {
-        USED_UP => (None, rest),
+        USED_UP | OVER => (None, rest),
         LIVE | LIVE_ONE_TIME => {
             let (signed_prekey, rest) = rest.split_first_chunk()?;
             let (kem, rest) = rest.split_first_chunk()?;
@@ -102,6 +104,7 @@ fn read_version_1(bytes: &[u8]) -> Option<Kept> {
         exact,
         private,
         invites: 0,
+        over: *state == OVER,
     })
 }
 

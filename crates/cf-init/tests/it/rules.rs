@@ -154,6 +154,18 @@ fn private_keys_are_deleted_when_no_invite_can_come_any_more() {
     // Also if nobody has noted the time yet.
     raya.refuses(&unopened.frame, "expired");
     raya.call(|inbox, env| inbox.handle_time(env));
+    // Without keys it tells for another while what comes too late.
+    assert_eq!(raya.records.0.len(), 2);
+    for restarts in [false, true] {
+        if restarts {
+            raya.restart().unwrap();
+        }
+        raya.refuses(&unopened.frame, "expired");
+        raya.refuses(&last.frame, "expired");
+        assert_eq!(raya.wake, Some(days(34)));
+    }
+    raya.now = days(34);
+    raya.call(|inbox, env| inbox.handle_time(env));
     assert_eq!(raya.records.0.len(), 1);
     assert!(raya.recognize(&unopened.frame).is_none());
     assert_eq!(
@@ -163,7 +175,7 @@ fn private_keys_are_deleted_when_no_invite_can_come_any_more() {
     );
     assert_eq!(raya.wake, Some(days(42)));
 
-    raya.now = days(42);
+    raya.now = days(44);
     raya.call(|inbox, env| inbox.handle_time(env));
     assert!(raya.records.0.is_empty() && raya.listening.is_empty());
     assert_eq!(raya.wake, Some(Timestamp::NEVER));
