@@ -13,4 +13,5 @@ mod sessions;
 mod shell;
 mod statistics;
 mod unlinkable;
+mod versions;
 mod world;
