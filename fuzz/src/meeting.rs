@@ -133,6 +133,7 @@ fn spec() -> BundleSpec {
         points: vec![point("link")],
         offers: vec![offer()],
         conversation_protocols: vec![cf_conversation::PRIVATE],
+        initializations: Vec::new(),
         display_name: "Raya".into(),
         expires_at: NOW.after(Duration::from_secs(24 * 3600)),
         one_time: false,

@@ -22,7 +22,9 @@ use crate::{
 /// - An invite for a conversation protocol that the recipient does not have is
 ///   opened all the same: an older client recognizes the presence of a newer type.
 /// - The same bytes again are [`Opened::Repeated`](crate::Inbox::open).
-/// - A sender refuses a bundle that is not authentic or has expired.
+/// - A sender refuses a bundle that is not authentic or has expired. Authentic is
+///   also its list of the protocols that it was made together with: so a set from
+///   which bundles were taken shows it.
 ///
 /// # How it is used
 ///
@@ -213,6 +215,9 @@ pub struct BundleSpec {
     pub offers: Vec<Offer>,
     /// The conversation protocols that the owner speaks, best first.
     pub conversation_protocols: Vec<ProtocolId>,
+    /// The initialization protocols of all bundles that were made together with this
+    /// one, best first: what a set that was tampered with lacks. Empty: says nothing.
+    pub initializations: Vec<ProtocolId>,
     /// A name to show; a claim that nobody verified.
     pub display_name: String,
     /// Until when it may be used.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use cf_core::{
-    AgreementKey, ConversationId, DeliveryAddress, DeliveryPoint, Invite, InviteId, Locator, Offer,
-    OfferId, ProtocolId, Timestamp,
+    AgreementKey, BundleSet, ConversationId, DeliveryAddress, DeliveryPoint, Invite, InviteId,
+    Locator, Offer, OfferId, ProtocolId, Timestamp,
 };
 use prost::Message;
 
@@ -61,6 +61,13 @@ pub(crate) fn protocol(id: &str) -> Result<ProtocolId, Fault> {
 pub(crate) fn protocols(ids: &[String]) -> Result<Vec<ProtocolId>, Fault> {
     if ids.len() > MAX_PROTOCOLS {
         return Err("too many conversation protocols");
+    }
+    ids.iter().map(|id| protocol(id)).collect()
+}
+
+pub(crate) fn initializations(ids: &[String]) -> Result<Vec<ProtocolId>, Fault> {
+    if ids.len() > BundleSet::MAX_BUNDLES {
+        return Err("too many initialization protocols");
     }
     ids.iter().map(|id| protocol(id)).collect()
 }

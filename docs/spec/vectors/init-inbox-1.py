@@ -132,6 +132,7 @@ def case(now: int, spec: dict, invite: dict, keys: dict) -> dict:
         spec["conversation_protocols"],
         spec["display_name"],
         spec["expires_at"],
+        spec["initializations"],
     )
     signature = raya.sign(label("bundle").decode(), bundle)
 
@@ -222,6 +223,7 @@ def main() -> None:
         "points": [town, city],
         "offers": [private_offer, group_offer],
         "conversation_protocols": ["/cf/conversation/private/1", "/cf/conversation/group/1"],
+        "initializations": ["/cf/init/inbox/2", "/cf/init/inbox/1"],
         "display_name": "Raya",
         "expires_at": now + 30 * DAY,
         "one_time": False,
@@ -259,6 +261,7 @@ def main() -> None:
         points=[town],
         offers=[],
         conversation_protocols=[],
+        initializations=[],
         display_name="",
         one_time=True,
         generation=0,

@@ -81,6 +81,7 @@ def bundle_message(s):
         s["conversation_protocols"],
         s["display_name"],
         s["expires_at"],
+        s["initializations"],
     )
 
 
@@ -158,6 +159,7 @@ def main():
         "points": [town, city],
         "offers": [private],
         "conversation_protocols": ["/cf/conversation/private/1", "/cf/conversation/group/1"],
+        "initializations": ["/cf/init/inbox/1", "/cf/init/psk/1"],
         "display_name": "Raya",
         "expires_at": now + 30 * DAY,
         "one_time": False,
@@ -181,7 +183,7 @@ def main():
     # that need a longer body.
     bare_spec = dict(
         spec, id=fill(30, 16), points=[town], offers=[], conversation_protocols=[],
-        display_name="", one_time=True, generation=0,
+        initializations=[], display_name="", one_time=True, generation=0,
     )
     bare_invite = dict(
         invite, specification="", parameters=fill(31, 5000), offer="", chosen_from=[],

@@ -70,6 +70,7 @@ impl Driver {
                 points: points.clone(),
                 offers: offers.clone(),
                 conversation_protocols: self.components.conversation_ids(),
+                initializations: self.inboxes.iter().map(|inbox| inbox.id.clone()).collect(),
                 display_name: self.profile.display_name.clone(),
                 expires_at,
                 one_time,
@@ -146,13 +147,45 @@ impl Driver {
     }
 
     /// Says who made these bundles and what they offer, by the initialization
-    /// that [`connect`](Self::connect) would take.
+    /// that [`connect`](Self::connect) would take: of those that this client has and
+    /// the set holds, the one that this client prefers, however the set is ordered.
+    ///
+    /// Each bundle names, authenticated, what it was made together with. A set that
+    /// lacks one of these which this client has was tampered with: perhaps to make it
+    /// use an older protocol.
     ///
     /// # Errors
-    /// `Unsupported` if no initialization is common; those of the initialization.
+    /// `Unsupported` if no initialization is common; those of the initialization;
+    /// `Rejected` for a set from which bundles were taken.
     pub fn read_bundles(&self, bundles: &BundleSet, now: Timestamp) -> Result<BundleInfo> {
         let (initialization, bundle) = self.choose_initialization(bundles)?;
-        initialization.read(&*self.profile.identity, bundle, now)
+        let info = initialization.read(&*self.profile.identity, bundle, now)?;
+        for component in &self.components.initializations {
+            // One that does not hold says nothing, and is not what is used.
+            let other = bundles.bundle(component.id());
+            let other = other.and_then(|bundle| {
+                let read = component.read(&*self.profile.identity, bundle, now);
+                read.ok().filter(|other| other.owner == info.owner)
+            });
+            if let Some(other) = other {
+                self.check_complete(bundles, &other)?;
+            }
+        }
+        Ok(info)
+    }
+
+    /// Refuses a set that lacks what one of its bundles says was made with it, as far
+    /// as this client could use that.
+    fn check_complete(&self, bundles: &BundleSet, info: &BundleInfo) -> Result<()> {
+        let is_missing =
+            |id: &&ProtocolId| bundles.bundle(id).is_none() && self.initialization(id).is_ok();
+        match info.spec.initializations.iter().find(is_missing) {
+            None => Ok(()),
+            Some(id) => Err(Error::rejected(format!(
+                "somebody took the owner's bundle for {id} out on the way, perhaps to have an older \
+                 protocol used: ask for the link again, by another way"
+            ))),
+        }
     }
 
     /// Asks the owner of a bundle into a conversation, by the best

@@ -143,7 +143,7 @@ impl Driver {
     ) -> Result<()> {
         let instance = self.instance(conversation)?;
         let (initialization, bundle) = self.choose_initialization(bundles)?;
-        let info = initialization.read(&*self.profile.identity, bundle, now)?;
+        let info = self.read_bundles(bundles, now)?;
         let protocol = self.awake(instance, now)?.protocol.clone();
         let peer = PeerId(self.next_number("next_peer")?);
         let candidate = wire::Candidate {

@@ -17,4 +17,5 @@ mod shell;
 mod statistics;
 mod trust;
 mod unlinkable;
+mod versions;
 mod world;

@@ -48,6 +48,9 @@ pub struct Bundle {
     /// Unix milliseconds
     #[prost(uint64, tag = "14")]
     pub expires_at: u64,
+    /// of the bundles made together with it
+    #[prost(string, repeated, tag = "15")]
+    pub initializations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Within the sealed identity of an invite.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

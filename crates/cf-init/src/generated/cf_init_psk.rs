@@ -20,4 +20,7 @@ pub struct Bundle {
     /// Unix milliseconds
     #[prost(uint64, tag = "8")]
     pub expires_at: u64,
+    /// of the bundles made together with it
+    #[prost(string, repeated, tag = "9")]
+    pub initializations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }

@@ -57,6 +57,11 @@ impl Bundle {
                 .collect(),
             display_name: spec.display_name.clone(),
             expires_at: spec.expires_at.0,
+            initializations: spec
+                .initializations
+                .iter()
+                .map(|id| id.as_str().to_owned())
+                .collect(),
         }
         .encode_to_vec()
         .into();
@@ -92,6 +97,7 @@ impl Bundle {
             points: wire::points(&bundle.points)?,
             offers: wire::offers(&bundle.offers)?,
             conversation_protocols: wire::protocols(&bundle.conversation_protocols)?,
+            initializations: wire::initializations(&bundle.initializations)?,
             display_name: bundle.display_name,
             expires_at: Timestamp(bundle.expires_at),
             one_time,

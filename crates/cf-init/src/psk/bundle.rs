@@ -48,6 +48,7 @@ impl Bundle {
 
 fn encode(spec: &BundleSpec) -> Bytes {
     let protocols = spec.conversation_protocols.iter();
+    let initializations = spec.initializations.iter();
     wire::psk::Bundle {
         id: Bytes::copy_from_slice(spec.id.as_bytes()),
         generation: spec.generation,
@@ -57,6 +58,7 @@ fn encode(spec: &BundleSpec) -> Bytes {
         conversation_protocols: protocols.map(|id| id.as_str().to_owned()).collect(),
         display_name: spec.display_name.clone(),
         expires_at: spec.expires_at.0,
+        initializations: initializations.map(|id| id.as_str().to_owned()).collect(),
     }
     .encode_to_vec()
     .into()
@@ -70,6 +72,7 @@ fn decode(message: &Bytes) -> Result<BundleSpec, Fault> {
         points: wire::points(&bundle.points)?,
         offers: wire::offers(&bundle.offers)?,
         conversation_protocols: wire::protocols(&bundle.conversation_protocols)?,
+        initializations: wire::initializations(&bundle.initializations)?,
         display_name: bundle.display_name,
         expires_at: Timestamp(bundle.expires_at),
         one_time: bundle.one_time,

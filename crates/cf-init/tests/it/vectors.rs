@@ -59,6 +59,7 @@ pub(crate) fn spec(value: &Value) -> BundleSpec {
         points: list(&value["points"], point),
         offers: list(&value["offers"], offer),
         conversation_protocols: list(&value["conversation_protocols"], protocol),
+        initializations: list(&value["initializations"], protocol),
         display_name: text(&value["display_name"]),
         expires_at: time(&value["expires_at"]),
         one_time: value["one_time"].as_bool().unwrap(),

@@ -32,6 +32,7 @@ pub(crate) fn spec(id: u8) -> BundleSpec {
         points: vec![point("link")],
         offers: vec![offer(1)],
         conversation_protocols: vec![ProtocolId::from_static("/cf/conversation/private/1")],
+        initializations: vec![ProtocolId::from_static("/cf/init/inbox/1")],
         display_name: "Raya".into(),
         expires_at: days(30),
         one_time: false,

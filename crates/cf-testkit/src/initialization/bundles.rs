@@ -19,6 +19,7 @@ pub fn a_bundle_reads_as_it_was_specified(at: InitializationUnderTest) -> Verdic
     let bare = BundleSpec {
         offers: Vec::new(),
         conversation_protocols: Vec::new(),
+        initializations: Vec::new(),
         display_name: String::new(),
         ..spec(&mut scene.random)
     };
@@ -36,6 +37,7 @@ pub fn a_bundle_reads_as_it_was_specified(at: InitializationUnderTest) -> Verdic
             && found.points == spec.points
             && found.offers == spec.offers
             && found.conversation_protocols == spec.conversation_protocols
+            && found.initializations == spec.initializations
             && found.display_name == spec.display_name
             && found.expires_at == spec.expires_at
             && (found.one_time, found.generation) == (spec.one_time, spec.generation);

@@ -237,6 +237,10 @@ pub(super) fn spec(random: &mut SeededRandom) -> BundleSpec {
             ProtocolId::from_static("/example/conversation/chess/8"),
             ProtocolId::from_static("/example/conversation/chess/7"),
         ],
+        initializations: vec![
+            ProtocolId::from_static("/example/init/door/9"),
+            ProtocolId::from_static("/example/init/door/8"),
+        ],
         display_name: "Raya ☕".into(),
         expires_at: NOW.after(7 * DAY),
         one_time: false,

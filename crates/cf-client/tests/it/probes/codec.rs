@@ -199,6 +199,7 @@ fields!(BundleSpec {
     points,
     offers,
     conversation_protocols,
+    initializations,
     display_name,
     expires_at,
     one_time,

@@ -58,6 +58,7 @@ impl Letters {
             points: vec![self.point.clone()],
             offers: Vec::new(),
             conversation_protocols: vec![ProtocolId::from_static("/probe/conversation/group/1")],
+            initializations: vec![ProtocolId::from_static("/probe/init/psk/1")],
             display_name: "Raya".into(),
             expires_at: NOW.after(Duration::from_secs(3600)),
             one_time,

@@ -2,6 +2,7 @@
 //! nothing like each other, carried by the same driver.
 
 mod bench;
+pub(crate) mod classical;
 mod codec;
 mod conformance;
 mod conversations;

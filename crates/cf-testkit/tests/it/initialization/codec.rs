@@ -42,6 +42,9 @@ impl Writer {
         self.list(&spec.conversation_protocols, |w, id| {
             w.bytes(id.as_str().as_bytes())
         });
+        self.list(&spec.initializations, |w, id| {
+            w.bytes(id.as_str().as_bytes())
+        });
         self.bytes(spec.display_name.as_bytes());
         self.number(spec.expires_at.0);
         self.number(spec.one_time.into());
@@ -134,6 +137,7 @@ impl Reader {
             points: self.list(Self::point)?,
             offers: self.list(Self::offer)?,
             conversation_protocols: self.list(Self::protocol)?,
+            initializations: self.list(Self::protocol)?,
             display_name: self.text()?,
             expires_at: Timestamp(self.number()?),
             one_time: self.flag()?,
