@@ -80,6 +80,7 @@ fn spec(random: &mut dyn Random, index: u64) -> BundleSpec {
             })
             .collect(),
         conversation_protocols: protocols.to_vec(),
+        initializations: vec![ProtocolId::from_static("/cf/init/inbox/1")],
         display_name: "Raya".to_owned(),
         expires_at,
         one_time: false,

@@ -37,13 +37,15 @@ fn low_order() -> [[u8; 32]; 7] {
     ]
 }
 
+type Agree = Box<dyn Fn(&[u8; 32]) -> Result<Secret> + Send + Sync>;
+
 /// Somebody who says to be another, with that one's certified key and some secret.
 struct Forger {
     inner: Arc<dyn Identity>,
     id: ParticipantId,
     key: AgreementKey,
     /// What it takes for the agreement of the sender's key with a peer's.
-    agreed: Box<dyn Fn(&[u8; 32]) -> Result<Secret> + Send + Sync>,
+    agreed: Agree,
 }
 
 impl Identity for Forger {
