@@ -9,7 +9,7 @@ use cf_client::limits::{MAX_GENERATIONS, MAX_LINKS, ROTATE_LINK_EVERY};
 use cf_client::{Begun, Driver, EventKind, LinkId, LinkInfo, LinkOptions, LinkState, Request};
 use cf_core::{
     Advertised, Advertisement, BoxFuture, BundleInfo, BundleSet, ConversationId, DiscoveryProtocol,
-    Error, ErrorKind, ProtocolId, Result, Secret, Timestamp,
+    Error, ErrorKind, ProtocolId, Result, Scan, Secret, Store, Timestamp, Withdrawal,
 };
 use parking_lot::Mutex;
 
@@ -86,6 +86,19 @@ impl DiscoveryProtocol for Board {
 
     fn advertise(&self, wanted: Advertisement) -> BoxFuture<'_, Result<Advertised>> {
         Box::pin(async move { self.post(wanted) })
+    }
+
+    fn withdraw(&self, wanted: Withdrawal) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let mut notices = self.0.lock();
+            if notices.away {
+                return Err(Error::unavailable("the board is away"));
+            }
+            let query = String::from_utf8(wanted.state.expose().to_vec()).expect("its own");
+            let (number, ..) = notices.all.remove(&query).expect("it was posted");
+            assert!(number < wanted.generation, "it takes the last one's place");
+            Ok(())
+        })
     }
 
     fn resolve<'a>(
@@ -397,6 +410,26 @@ fn revoking_a_link_ends_invites_and_no_conversation() {
             ErrorKind::Misuse
         );
     }
+}
+
+#[test]
+fn who_resolves_a_revoked_link_learns_it_once_the_discovery_is_there() {
+    let (mut world, board, raya, _) = town(609, 0);
+    let made = link(&mut world, raya, &labelled("leaked"));
+    let stays = link(&mut world, raya, &labelled("stays"));
+    board.set(true, DAY);
+    let revoked = world.input(raya, |driver, now| driver.revoke(made.id, now));
+    revoked.expect("no crash").expect("it is there");
+    assert_eq!(links(&mut world, raya).len(), 1);
+    world.kill(raya);
+    pass(&mut world, DAY / 2);
+    assert!(board.0.lock().all.contains_key(&made.query));
+    board.set(false, DAY);
+    pass(&mut world, DAY / 2);
+    assert!(!board.0.lock().all.contains_key(&made.query));
+    assert!(board.0.lock().all.contains_key(&stays.query));
+    let kept = Store::scan(&world.nodes[raya].store, b"links", &Scan::prefix(""));
+    assert_eq!(kept.expect("readable").len(), 1, "nothing of it is left");
 }
 
 #[test]
