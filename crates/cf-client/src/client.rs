@@ -431,10 +431,7 @@ pub(crate) async fn advertise(
     discovery: &ProtocolId,
     advertisement: Advertisement,
 ) -> Result<Advertised> {
-    let mut all = components.discoveries.iter();
-    let discovery = all.find(|other| other.id() == discovery);
-    let discovery =
-        discovery.ok_or_else(|| Error::unavailable("this client does not have the discovery"))?;
+    let discovery = components.discovery(discovery)?;
     discovery.advertise(advertisement).await
 }
 

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use cf_core::{
     Capabilities, Component, ConversationProtocol, DeliveryAddress, DeliveryPoint, DeliveryService,
-    DiscoveryProtocol, FramingStrategy, Identity, InitializationProtocol, Locator, PointInfo,
-    ProtocolDescriptor, ProtocolId, Random,
+    DiscoveryProtocol, Error, FramingStrategy, Identity, InitializationProtocol, Locator,
+    PointInfo, ProtocolDescriptor, ProtocolId, Random, Result,
 };
 
 use crate::declared;
@@ -43,6 +43,14 @@ impl Components {
         self.services
             .iter()
             .find(|service| service.locator() == locator)
+    }
+
+    /// A discovery; one that is missing may come back.
+    pub(crate) fn discovery(&self, id: &ProtocolId) -> Result<&Arc<dyn DiscoveryProtocol>> {
+        let mut all = self.discoveries.iter();
+        let missing = || Error::unavailable(format!("this client does not have {id}"));
+        all.find(|discovery| discovery.id() == id)
+            .ok_or_else(missing)
     }
 
     pub(crate) fn framing(&self, id: &ProtocolId) -> Option<&Arc<dyn FramingStrategy>> {

@@ -80,7 +80,13 @@ pub(crate) struct Shell {
     waiting: VecDeque<Waiting>,
     committing: Option<JoinHandle<(Result<()>, Vec<Waiting>)>>,
     /// Links that are with their discovery: no more than the driver has.
-    advertising: JoinSet<(LinkId, Result<Advertised>)>,
+    advertising: JoinSet<Done>,
+}
+
+/// What a discovery has answered.
+enum Done {
+    Advertised(LinkId, Result<Advertised>),
+    Withdrawn(LinkId, Result<()>),
 }
 
 /// The tasks of the delivery services that one driver speaks with.
@@ -172,11 +178,18 @@ impl Shell {
                     self.take(None);
                 }
                 Some(done) = self.advertising.join_next(), if open && ready => {
-                    if let Ok((link, advertised)) = done {
-                        // What failed is tried again, and shown with the link.
-                        let _ = self.driver.advertised(link, advertised, self.clock.now());
-                        self.take(None);
+                    let now = self.clock.now();
+                    match done {
+                        Ok(Done::Advertised(link, advertised)) => {
+                            // What failed is tried again, and shown with the link.
+                            let _ = self.driver.advertised(link, advertised, now);
+                        }
+                        Ok(Done::Withdrawn(link, withdrawn)) => {
+                            self.driver.withdrawn(link, withdrawn, now);
+                        }
+                        Err(_) => {}
                     }
+                    self.take(None);
                 }
                 () = tokio::time::sleep(until_wake), if open && ready => {
                     self.driver.handle_time(self.clock.now());
@@ -275,6 +288,19 @@ impl Shell {
                 self.advertise(*publication);
                 return;
             }
+            Effect::Withdraw(link, discovery, withdrawal) => {
+                let components = self.parts.components.clone();
+                self.advertising.spawn(async move {
+                    let withdrawing = async {
+                        let discovery = components.discovery(&discovery)?;
+                        discovery.withdraw(withdrawal).await
+                    };
+                    let withdrawn = tokio::time::timeout(ADVERTISING, withdrawing).await;
+                    let late = |_| Err(Error::unavailable("the discovery does not answer"));
+                    Done::Withdrawn(link, withdrawn.unwrap_or_else(late))
+                });
+                return;
+            }
             Effect::Signal(conversation, signal) => {
                 // Nobody may listen.
                 let _ = self.signals.send((conversation, signal));
@@ -321,7 +347,7 @@ impl Shell {
             let advertising = advertise(&components, &discovery, advertisement);
             let advertised = tokio::time::timeout(ADVERTISING, advertising).await;
             let late = |_| Err(Error::unavailable("the discovery does not answer"));
-            (link, advertised.unwrap_or_else(late))
+            Done::Advertised(link, advertised.unwrap_or_else(late))
         });
     }
 

@@ -82,7 +82,8 @@ fn a_link_is_shown_bounds_who_asks_and_can_be_revoked() {
         read.iter().any(|event| event["text"].is_string()),
         "{read:?}"
     );
-    town.json("pat", &["add", id(&wall, "link")]);
+    let refused = town.run("pat", &["add", id(&wall, "link")]);
+    assert_eq!(refused.status.code(), Some(1), "who resolves it learns it");
     assert!(town.json("raya", &["requests"]).is_empty());
 
     // A one-time link is used up.

@@ -105,8 +105,10 @@ impl Entry {
 
     /// When something is to be done.
     pub(super) fn due_at(&self) -> Timestamp {
-        match self.record.expired || self.record.query.is_empty() {
+        let nothing = self.record.expired || self.record.query.is_empty();
+        match nothing || self.publishing && self.record.revoked {
             true => Timestamp::NEVER,
+            false if self.record.revoked => self.retry_at,
             false => self.refreshes_at().min(Timestamp(self.record.expires_at)),
         }
     }
@@ -309,7 +311,8 @@ impl Driver {
         advertised: Result<Advertised>,
         now: Timestamp,
     ) -> Result<LinkInfo> {
-        let Some(entry) = self.links.entries.get_mut(&link) else {
+        let entry = self.links.entries.get_mut(&link);
+        let Some(entry) = entry.filter(|entry| !entry.record.revoked) else {
             return Err(Error::unavailable(
                 "the client forgot this link while it was made: ask for another",
             ));
@@ -428,15 +431,29 @@ impl Driver {
         let generations = entry.record.generations.clone();
         let left = self.revoke_those(&generations, |_| true, now);
         self.delete_link_bundles(id);
-        if left.is_empty() {
-            self.links.entries.remove(&id);
-            self.overlay
-                .delete(LINKS, Bytes::copy_from_slice(id.as_bytes()));
-            return;
+        let revoked = self.links.entries.values().filter(|e| e.record.revoked);
+        let full = revoked.count() > MAX_LINKS;
+        let record = &mut self.links.entry(id).record;
+        record.generations = left;
+        if full || Timestamp(record.expires_at) <= now {
+            // Nobody who would resolve it could use what is there.
+            record.state = None;
         }
-        // Bundles whose initialization is missing end when that comes back.
-        self.links.entry(id).record.generations = left;
-        self.put_link(id);
+        match record.state.is_some() {
+            true => self.withdraw_link(id, now),
+            false => self.forget_link(id),
+        }
+    }
+
+    /// Forgets a link that was revoked, but for bundles whose initialization is
+    /// missing: they end when that comes back.
+    pub(super) fn forget_link(&mut self, id: LinkId) {
+        if !self.links.entry(id).record.generations.is_empty() {
+            return self.put_link(id);
+        }
+        self.links.entries.remove(&id);
+        self.overlay
+            .delete(LINKS, Bytes::copy_from_slice(id.as_bytes()));
     }
 
     /// Revokes bundles of a link; gives those that are left.

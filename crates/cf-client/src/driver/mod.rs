@@ -34,7 +34,7 @@ use bytes::Bytes;
 use cf_core::{
     Batch, ContentId, ContentState, Conversation, ConversationId, Cursor, DeliveryAddress,
     DeliveryPoint, Env, Inbox, InstanceId, InviteId, Locator, ParticipantId, ProtocolId,
-    PublishRequest, Random, Result, Router, Scan, Signal, Start, Store, Timestamp,
+    PublishRequest, Random, Result, Router, Scan, Signal, Start, Store, Timestamp, Withdrawal,
 };
 
 use crate::components::{Components, Counters, Profile};
@@ -173,6 +173,9 @@ pub enum Effect {
     Tell(u64),
     /// Give a link to its discovery, and the outcome to [`Driver::advertised`].
     Advertise(Box<Publication>),
+    /// Have a discovery say that a link was revoked, and give the outcome to
+    /// [`Driver::withdrawn`].
+    Withdraw(LinkId, ProtocolId, Withdrawal),
     /// Tell the application, if it listens now.
     Signal(ConversationId, Signal),
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cf_core::{
     BundleId, BundleSet, DeliveryPoint, Error, ProtocolId, Result, Scan, Secret, Timestamp,
+    Withdrawal,
 };
 
 use super::contact::Generation;
@@ -37,6 +38,9 @@ impl Driver {
             return;
         };
         entry.wake = None;
+        if entry.record.revoked {
+            return self.drop_link(id, now);
+        }
         let over = Timestamp(entry.record.expires_at) <= now;
         if over && !entry.record.expired {
             entry.record.expired = true;
@@ -84,6 +88,47 @@ impl Driver {
         })));
         self.counters.add("refreshed.link");
         Ok(())
+    }
+
+    /// Has the discovery say that a link was revoked.
+    pub(super) fn withdraw_link(&mut self, id: LinkId, now: Timestamp) {
+        let mut seed = [0; 32];
+        self.random.fill(&mut seed);
+        let entry = self.links.entry(id);
+        let record = &mut entry.record;
+        let state = record.state.as_ref().map(|state| Secret::from(&state[..]));
+        let (Some(state), Ok(discovery)) = (state, ProtocolId::parse(&record.discovery)) else {
+            return;
+        };
+        record.publications += 1;
+        let generation = record.publications;
+        entry.publishing = true;
+        self.put_link(id);
+        let withdrawal = Withdrawal {
+            state,
+            generation,
+            now,
+            seed,
+        };
+        self.effects
+            .push(Effect::Withdraw(id, discovery, withdrawal));
+    }
+
+    /// A discovery has said that a link was revoked, or could not: that is tried
+    /// again until the link would have expired, unless the discovery never can.
+    pub fn withdrawn(&mut self, link: LinkId, withdrawn: Result<()>, now: Timestamp) {
+        let entry = self.links.entries.get_mut(&link);
+        let Some(entry) = entry.filter(|entry| entry.record.revoked) else {
+            return;
+        };
+        entry.publishing = false;
+        match withdrawn {
+            Err(error) if error.is_retryable() => self.refresh_failed(link, &error, now),
+            _ => {
+                entry.record.state = None;
+                self.forget_link(link);
+            }
+        }
     }
 
     /// Makes the next generation of a link, at the same addresses.

@@ -9,7 +9,7 @@ use cf_client::limits::{MAX_GENERATIONS, MAX_LINKS, ROTATE_LINK_EVERY};
 use cf_client::{Begun, Driver, EventKind, LinkId, LinkInfo, LinkOptions, LinkState, Request};
 use cf_core::{
     Advertised, Advertisement, BoxFuture, BundleInfo, BundleSet, ConversationId, DiscoveryProtocol,
-    Error, ErrorKind, ProtocolId, Result, Secret, Timestamp,
+    Error, ErrorKind, ProtocolId, Result, Scan, Secret, Store, Timestamp, Withdrawal,
 };
 use parking_lot::Mutex;
 
@@ -86,6 +86,19 @@ impl DiscoveryProtocol for Board {
 
     fn advertise(&self, wanted: Advertisement) -> BoxFuture<'_, Result<Advertised>> {
         Box::pin(async move { self.post(wanted) })
+    }
+
+    fn withdraw(&self, wanted: Withdrawal) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let mut notices = self.0.lock();
+            if notices.away {
+                return Err(Error::unavailable("the board is away"));
+            }
+            let query = String::from_utf8(wanted.state.expose().to_vec()).expect("its own");
+            let (number, ..) = notices.all.remove(&query).expect("it was posted");
+            assert!(number < wanted.generation, "it takes the last one's place");
+            Ok(())
+        })
     }
 
     fn resolve<'a>(
@@ -357,6 +370,13 @@ fn revoking_a_link_ends_invites_and_no_conversation() {
         if restarts {
             world.kill(raya);
         }
+        let info = read(&mut world, others[2], &bundles);
+        let point = info.spec.points[0].clone();
+        let place = (point.locator, point.address);
+        assert!(
+            world.places(raya).contains(&place),
+            "what comes there is kept"
+        );
         world.send(others[0], at_one, "to the link's address");
         world.send(others[1], at_two, "late");
         ask(&mut world, others[2], &bundles);
@@ -381,21 +401,58 @@ fn revoking_a_link_ends_invites_and_no_conversation() {
         ask(&mut world, others[2], &board.find(&other.query));
         world.run(5);
         assert_eq!(requests(&mut world, raya)[0].label, "another");
-        let places = world.places(raya);
-        let info = read(&mut world, others[2], &bundles);
         // When nothing can come there any more, the address is left.
         pass(&mut world, 31 * DAY);
-        let place = (
-            info.spec.points[0].locator.clone(),
-            info.spec.points[0].address.clone(),
-        );
-        assert!(places.contains(&place) && !world.places(raya).contains(&place));
+        assert!(!world.places(raya).contains(&place));
         let unknown = world.input(raya, |driver, now| driver.revoke(made.id, now));
         assert_eq!(
             unknown.expect("no crash").unwrap_err().kind(),
             ErrorKind::Misuse
         );
     }
+}
+
+#[test]
+fn who_resolves_a_revoked_link_learns_it_once_the_discovery_is_there() {
+    let (mut world, board, raya, _) = town(609, 0);
+    let made = link(&mut world, raya, &labelled("leaked"));
+    let stays = link(&mut world, raya, &labelled("stays"));
+    board.set(true, DAY);
+    let revoked = world.input(raya, |driver, now| driver.revoke(made.id, now));
+    revoked.expect("no crash").expect("it is there");
+    assert_eq!(links(&mut world, raya).len(), 1);
+    world.kill(raya);
+    pass(&mut world, DAY / 2);
+    assert!(board.0.lock().all.contains_key(&made.query));
+    board.set(false, DAY);
+    pass(&mut world, DAY / 2);
+    assert!(!board.0.lock().all.contains_key(&made.query));
+    assert!(board.0.lock().all.contains_key(&stays.query));
+    let kept = Store::scan(&world.nodes[raya].store, b"links", &Scan::prefix(""));
+    assert_eq!(kept.expect("readable").len(), 1, "nothing of it is left");
+}
+
+#[test]
+fn where_a_request_came_is_listened_until_it_is_decided() {
+    let (mut world, board, raya, others) = town(608, 1);
+    let made = link(&mut world, raya, &LinkOptions::default());
+    let asked = ask(&mut world, others[0], &board.find(&made.query));
+    world.run(2);
+    let places = world.places(raya);
+    let revoked = world.input(raya, |driver, now| driver.revoke(made.id, now));
+    revoked.expect("no crash").expect("it is there");
+    for _ in 0..2 {
+        assert_eq!(world.places(raya), places);
+        world.kill(raya);
+    }
+    world.send(others[0], asked, "early");
+    world.run(2);
+    assert_eq!(world.with(raya, Driver::waiting).1, 1, "it is kept");
+    let request = requests(&mut world, raya).remove(0);
+    let declined = world.input(raya, |driver, _| driver.decline(request.id));
+    declined.expect("no crash").expect("it is there");
+    assert!(world.places(raya).is_empty());
+    assert_eq!(world.with(raya, Driver::waiting).1, 0);
 }
 
 #[test]

@@ -251,6 +251,17 @@ impl World {
                     at.pipeline.extend(driver.take_commit());
                 }
             }
+            Effect::Withdraw(link, discovery, withdrawal) => {
+                let mut all = self.nodes[node].components.discoveries.iter();
+                let discovery = all.find(|other| *other.id() == discovery);
+                let withdrawing = discovery.expect("it is there").withdraw(withdrawal);
+                let (withdrawn, now) = (pollster::block_on(withdrawing), self.now);
+                let at = &mut self.nodes[node];
+                if let Some(driver) = &mut at.driver {
+                    driver.withdrawn(link, withdrawn, now);
+                    at.pipeline.extend(driver.take_commit());
+                }
+            }
             Effect::Advertise(publication) => self.advertise(node, *publication),
             Effect::Signal(_, signal) => self.signals.push((node, signal)),
             Effect::Acknowledge { .. } | Effect::Tell(_) => {}
