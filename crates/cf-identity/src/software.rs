@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +28,9 @@ const MAX_VALIDITY_MS: u64 = MAX_VALIDITY.as_millis() as u64;
 /// The last period whose end is before the year 2100.
 const LAST_PERIOD: u64 = 4_102_444_800_000 / PERIOD_MS;
 
+/// How many agreement keys are kept beside the seed: those that may be valid at once.
+const MAX_KEPT: usize = (MAX_VALIDITY_MS / PERIOD_MS) as usize;
+
 /// An identity whose keys are in memory and come from one seed.
 ///
 /// Agreement keys belong to periods of 30 days since 1970 and are derived from
@@ -38,6 +42,18 @@ pub struct SoftwareIdentity {
     id: ParticipantId,
     /// The time that was last heard; 0 before the first.
     heard: AtomicU64,
+    /// The agreement keys that were used last, so that none is derived and certified
+    /// for each use.
+    kept: Mutex<Vec<Kept>>,
+}
+
+/// An agreement key of a period.
+#[derive(Clone)]
+struct Kept {
+    period: u64,
+    secret: StaticSecret,
+    public: [u8; 32],
+    certificate: Option<Bytes>,
 }
 
 impl SoftwareIdentity {
@@ -57,6 +73,7 @@ impl SoftwareIdentity {
             signing,
             id,
             heard: AtomicU64::new(0),
+            kept: Mutex::default(),
         })
     }
 
@@ -75,10 +92,52 @@ impl SoftwareIdentity {
         &self.seed
     }
 
-    fn agreement_secret(&self, period: u64) -> StaticSecret {
+    /// Derives the key of a period.
+    fn derive(&self, period: u64) -> Kept {
         let label = format!("{SCHEME} agreement");
         let info: [&[u8]; 2] = [label.as_bytes(), &period.to_be_bytes()];
-        StaticSecret::from(*crypto::derive(self.seed.expose(), &info))
+        let secret = StaticSecret::from(*crypto::derive(self.seed.expose(), &info));
+        Kept {
+            period,
+            public: *PublicKey::from(&secret).as_bytes(),
+            secret,
+            certificate: None,
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
+        // What is kept is always whole.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, key: Kept) {
+        let mut kept = self.kept();
+        kept.retain(|other| other.period != key.period);
+        if kept.len() >= MAX_KEPT {
+            kept.remove(0);
+        }
+        kept.push(key);
+    }
+
+    /// The key of a period, and its certificate.
+    fn certified(&self, period: u64) -> AgreementKey {
+        let known = self.kept().iter().find(|key| key.period == period).cloned();
+        let mut key = known.unwrap_or_else(|| self.derive(period));
+        let not_before = Timestamp(period * PERIOD_MS);
+        let not_after = Timestamp(not_before.0.saturating_add(MAX_VALIDITY_MS - 1));
+        let certificate = key.certificate.take().unwrap_or_else(|| {
+            let signed = certificate::signed_bytes(&key.public, not_before, not_after);
+            let certificate = self.sign_unchecked(&certificate::label(), &signed);
+            key.certificate = Some(certificate.clone());
+            self.keep(key.clone());
+            certificate
+        });
+        AgreementKey {
+            public: key.public,
+            not_before,
+            not_after,
+            certificate,
+        }
     }
 
     /// The secret of an agreement key, if it is valid at the time last heard.
@@ -94,10 +153,14 @@ impl SoftwareIdentity {
             let current = heard / PERIOD_MS;
             current.saturating_sub((MAX_VALIDITY_MS / PERIOD_MS) - 1)..=current
         };
-        periods
-            .rev()
-            .map(|period| self.agreement_secret(period))
-            .find(|secret| PublicKey::from(secret).as_bytes() == public)
+        let is_it = |key: &Kept| key.public == *public && periods.contains(&key.period);
+        if let Some(key) = self.kept().iter().find(|key| is_it(key)) {
+            return Some(key.secret.clone());
+        }
+        let mut derived = periods.clone().rev().map(|period| self.derive(period));
+        let found = derived.find(|key| key.public == *public)?;
+        self.keep(found.clone());
+        Some(found.secret)
     }
 
     fn hear(&self, now: Timestamp) {
@@ -146,17 +209,7 @@ impl Identity for SoftwareIdentity {
 
     fn agreement_key(&self, now: Timestamp) -> Result<AgreementKey> {
         self.hear(now);
-        let period = now.0 / PERIOD_MS;
-        let public = *PublicKey::from(&self.agreement_secret(period)).as_bytes();
-        let not_before = Timestamp(period * PERIOD_MS);
-        let not_after = Timestamp(not_before.0.saturating_add(MAX_VALIDITY_MS - 1));
-        let signed = certificate::signed_bytes(&public, not_before, not_after);
-        Ok(AgreementKey {
-            public,
-            not_before,
-            not_after,
-            certificate: self.sign_unchecked(&certificate::label(), &signed),
-        })
+        Ok(self.certified(now.0 / PERIOD_MS))
     }
 
     fn agree(&self, own: &[u8; 32], peer: &[u8; 32]) -> Result<Secret> {

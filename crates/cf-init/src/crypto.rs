@@ -1,6 +1,6 @@
 //! The primitives that the protocols are made of, each in the one form they use.
 
-use aes_gcm::aead::{Aead, Payload};
+use aes_gcm::aead::{Aead, AeadInOut, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};
 use cf_core::Secret;
 use hkdf::Hkdf;
@@ -66,6 +66,16 @@ impl SealKey {
         Aes256Gcm::new(key.into())
             .encrypt(nonce.into(), payload)
             .expect("AES-GCM takes up to 64 GiB")
+    }
+
+    /// Seals a plaintext where it stands, so that no copy of it has to be overwritten.
+    /// It has room for [`SEAL_LEN`] more bytes, or it would be moved.
+    pub(crate) fn seal_in_place(self, text: &mut Vec<u8>, additional: &[u8]) {
+        debug_assert!(text.capacity() - text.len() >= SEAL_LEN);
+        let (key, nonce) = self.split();
+        Aes256Gcm::new(key.into())
+            .encrypt_in_place(nonce.into(), additional, text)
+            .expect("AES-GCM takes up to 64 GiB");
     }
 
     pub(crate) fn open(self, sealed: &[u8], additional: &[u8]) -> Option<Zeroizing<Vec<u8>>> {

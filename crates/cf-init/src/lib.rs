@@ -28,6 +28,7 @@
 //! #     points: vec![point.clone()],
 //! #     offers: vec![],
 //! #     conversation_protocols: vec![],
+//! #     initializations: vec![],
 //! #     display_name: "Raya".into(),
 //! #     expires_at: now.after(std::time::Duration::from_secs(86_400)),
 //! #     one_time: false,

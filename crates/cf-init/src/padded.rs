@@ -7,6 +7,7 @@ use prost::Message;
 use zeroize::Zeroizing;
 
 use crate::InitError;
+use crate::crypto::SEAL_LEN;
 use crate::wire::{self, Fault};
 
 /// The length of the shortest body of an invite's frame, in bytes.
@@ -32,7 +33,7 @@ pub(crate) fn body_len(message: &impl Message, fixed_len: usize) -> usize {
     body.min(MAX_BODY_LEN)
 }
 
-/// A length, a message, and zeros up to a length.
+/// A length, a message, and zeros up to a length; with room for a seal behind it.
 pub(crate) fn pad(message: &impl Message, to: usize) -> Result<Zeroizing<Vec<u8>>, InitError> {
     let len = message.encoded_len();
     let too_long = InitError::TooLong {
@@ -42,7 +43,7 @@ pub(crate) fn pad(message: &impl Message, to: usize) -> Result<Zeroizing<Vec<u8>
     if len > to - PREFIX_LEN {
         return Err(too_long);
     }
-    let mut padded = Zeroizing::new(Vec::with_capacity(to));
+    let mut padded = Zeroizing::new(Vec::with_capacity(to + SEAL_LEN));
     let prefix = u32::try_from(len).map_err(|_| too_long)?;
     padded.extend_from_slice(&prefix.to_be_bytes());
     message

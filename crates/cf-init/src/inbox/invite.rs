@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::InitError;
 use crate::crypto::{KEM_CIPHERTEXT_LEN, SEAL_LEN};
-use crate::padded;
+use crate::padded::{self, MIN_BODY_LEN};
 use crate::wire::{self, Fault};
 
 /// The length of a head's plaintext, in bytes.
@@ -39,13 +39,19 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// Encodes a head, with room for the rest of the shortest body.
     pub(super) fn encode(&self) -> Vec<u8> {
-        [
-            &self.ephemeral[..],
-            self.bundle.as_bytes(),
-            &self.kem_ciphertext,
-        ]
-        .concat()
+        let mut head = Vec::with_capacity(MIN_BODY_LEN);
+        head.extend_from_slice(&self.ephemeral);
+        head.extend_from_slice(self.bundle.as_bytes());
+        head.extend_from_slice(&self.kem_ciphertext);
+        head
+    }
+
+    /// The bundle that the head is for.
+    pub(super) fn bundle(bytes: &[u8]) -> Option<BundleId> {
+        let (bundle, _) = bytes.get(32..)?.split_first_chunk()?;
+        Some(BundleId(*bundle))
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
@@ -86,9 +92,10 @@ pub(super) fn decode_identity(
 /// The invite, padded so that the whole body has an allowed length.
 pub(super) fn encode_invite(invite: &Invite) -> Result<Zeroizing<Vec<u8>>, InitError> {
     let message = wire::contact::Invite::from(invite);
+    let padded = padded::pad(&message, padded::body_len(&message, FIXED_LEN) - FIXED_LEN);
     // What the recipient would not take is not sent.
-    wire::invite(message.clone()).map_err(InitError::UnusableInvite)?;
-    padded::pad(&message, padded::body_len(&message, FIXED_LEN) - FIXED_LEN)
+    wire::invite(message).map_err(InitError::UnusableInvite)?;
+    padded
 }
 
 pub(super) fn decode_invite(plaintext: &[u8]) -> Result<Invite, InitError> {

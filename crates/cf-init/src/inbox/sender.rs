@@ -80,11 +80,16 @@ impl Handshake for Sender {
         if invite.conversation != self.conversation {
             return Err(InitError::OtherConversation.into());
         }
-        let plaintext = invite::encode_invite(invite)?;
-        let sealed_invite = self.keys.invite_key().seal(&plaintext, self.keys.t1());
+        let mut plaintext = invite::encode_invite(invite)?;
+        let key = self.keys.invite_key();
+        key.seal_in_place(&mut plaintext, self.keys.t1());
+        // It is no plaintext any more: nothing to overwrite.
+        let sealed_invite = std::mem::take(&mut *plaintext);
         let tag = RoutingTag(env.draw());
-        let head = schedule::head_key(tag, &self.token).seal(&self.head, &[]);
-        let body = [&head[..], &self.sealed_identity, &sealed_invite].concat();
+        let mut body = self.head;
+        schedule::head_key(tag, &self.token).seal_in_place(&mut body, &[]);
+        body.extend_from_slice(&self.sealed_identity);
+        body.extend_from_slice(&sealed_invite);
         Ok(SealedInvite {
             frame: Frame::new(tag, body),
             precedence: self.keys.precedence(&sealed_invite),
