@@ -179,7 +179,7 @@ mod tests {
             assert!(is_png(&file));
             assert_eq!(read_png(&file).expect("it scans"), text, "in a file");
         }
-        assert!(Picture::of(&"A".repeat(2954)).is_err());
+        assert!(Picture::of(&"a".repeat(2954)).is_err());
     }
 
     #[test]
