@@ -101,6 +101,19 @@ fn a_service_that_is_new_is_asked_about_before_anything_contacts_it() {
 }
 
 #[test]
+fn who_adds_by_a_revoked_link_is_told_so() {
+    let town = Town::new();
+    people(&town, &["Raya", "Saro"]);
+    for arguments in [&["link"][..], &["link", "--directory"]] {
+        let made = town.json("raya", arguments);
+        let links = town.json("raya", &["links"]);
+        town.json("raya", &["revoke", text(&links[0], "id")]);
+        let error = refusal(&town, "saro", &["add", text(&made[0], "link")]);
+        assert!(error.contains("revoked"), "{error}");
+    }
+}
+
+#[test]
 fn each_wrong_text_says_what_is_wrong() {
     let town = Town::new();
     people(&town, &["Raya", "Saro"]);
