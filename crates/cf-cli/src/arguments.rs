@@ -75,6 +75,18 @@ pub(crate) enum Command {
         /// Put everything into the link: long, but it needs nothing on the service
         #[arg(long)]
         full: bool,
+        /// Be found by your name in the directory of the service: everybody there can
+        #[arg(long, conflicts_with = "full")]
+        directory: bool,
+        /// Show it as a picture, for the other one's camera
+        #[arg(long)]
+        qr: bool,
+        /// Write it into a picture
+        #[arg(long, value_name = "FILE")]
+        png: Option<PathBuf>,
+        /// Write it into a text file
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         /// End the link after one invite
         #[arg(long)]
         once: bool,
@@ -111,9 +123,16 @@ pub(crate) enum Command {
     /// Show who is blocked
     Blocked,
     /// Ask whoever gave you a link into a conversation
+    ///
+    /// NAME is looked up in the directory of your service, NAME@SERVICE in another's.
+    /// Anybody can claim a name: if several do, NAME#START takes the one whose
+    /// fingerprint starts so.
     Add {
-        /// The link, or - to read it from standard input
+        /// The link; a file or PNG picture that holds it; - to read it from standard input; or a name
         link: String,
+        /// Connect to this service, which the link names and you don't use yet
+        #[arg(long, value_name = "SERVICE")]
+        connect: Option<String>,
     },
     /// Show who asks for a conversation
     Requests,

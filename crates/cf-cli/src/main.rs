@@ -5,6 +5,7 @@ mod commands;
 mod demo;
 mod home;
 mod passphrase;
+mod picture;
 mod place;
 mod show;
 

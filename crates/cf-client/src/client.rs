@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    Advertised, Advertisement, BundleInfo, BundleSet, Content, ContentId, ContentState,
-    ConversationId, Error, ErrorKind, InviteId, Locator, ParticipantId, ProtocolDescriptor,
-    ProtocolId, Random, Result, Signal, Store, Timestamp,
+    Advertised, Advertisement, BundleInfo, Content, ContentId, ContentState, ConversationId, Error,
+    InviteId, Locator, ParticipantId, ProtocolDescriptor, ProtocolId, Random, Result, Signal,
+    Store, Timestamp,
 };
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -27,11 +27,11 @@ pub const MAX_SIGNALS: usize = 256;
 /// the process had been killed; [`Client::shutdown`] stops it tidily.
 #[derive(Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    components: Arc<Components>,
+pub(crate) struct Inner {
+    pub(crate) components: Arc<Components>,
     findings: Vec<Finding>,
     store: Arc<dyn Store>,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
@@ -148,39 +148,6 @@ impl Client {
         let bundles = self.resolve(query).await?;
         self.call(move |driver, now| driver.add_member(conversation, &bundles, now))
             .await
-    }
-
-    /// Finds the bundles behind a query.
-    ///
-    /// # Errors
-    /// As [`Client::add`].
-    pub async fn resolve(&self, query: &str) -> Result<BundleSet> {
-        let now = self.call(|_, now| Ok(now)).await?;
-        let all = &self.inner.components.discoveries;
-        let Some(discovery) = all.iter().find(|discovery| discovery.recognizes(query)) else {
-            return Err(self.unrecognized(query, now).await);
-        };
-        let mut found = discovery.resolve(query, now).await?;
-        match found.len() {
-            0 => Err(Error::unavailable("nobody was found by this")),
-            1 => Ok(found.remove(0)),
-            claims => Err(Error::rejected(format!(
-                "{claims} clients claim this: ask for a link"
-            ))),
-        }
-    }
-
-    /// Why no discovery takes a query: one may know more, for instance that it
-    /// is of a newer version. What is not recognized contacts nobody.
-    async fn unrecognized(&self, query: &str, now: Timestamp) -> Error {
-        for discovery in &self.inner.components.discoveries {
-            if let Err(error) = discovery.resolve(query, now).await
-                && error.kind() == ErrorKind::Unsupported
-            {
-                return error;
-            }
-        }
-        Error::unsupported("no discovery of this client takes this; is it whole?")
     }
 
     /// Begins a conversation without a peer: a group of one, or a channel. Gives

@@ -22,6 +22,7 @@ mod components;
 mod declared;
 mod driver;
 mod event;
+mod finding;
 mod large;
 mod link;
 mod lint;
@@ -38,5 +39,6 @@ pub use driver::{
     Commit, ConversationInfo, Driver, Effect, confirmed_events, events_after, read_large,
 };
 pub use event::{Event, EventKind, Request};
+pub use finding::Found;
 pub use link::{Begun, Blocked, LinkId, LinkInfo, LinkOptions, LinkState, Publication};
 pub use lint::{Finding, Severity, lint};

@@ -205,12 +205,27 @@ impl Client {
     }
 
     /// Ends a link: no further invite is opened that comes through it. Requests
-    /// stay, and so do conversations.
+    /// stay, and so do conversations. Who resolves it later is told so, if its service
+    /// takes that now and shows it to them.
     ///
     /// # Errors
     /// As [`Driver::revoke`](crate::Driver::revoke).
     pub async fn revoke(&self, link: LinkId) -> Result<()> {
-        self.call(move |driver, now| driver.revoke(link, now)).await
+        let revoke = move |driver: &mut crate::Driver, now| {
+            let withdrawal = driver.withdrawal(link, now);
+            driver.revoke(link, now)?;
+            Ok(withdrawal)
+        };
+        let Some((discovery, withdrawal)) = self.call(revoke).await? else {
+            return Ok(());
+        };
+        let mut all = self.inner.components.discoveries.iter();
+        if let Some(discovery) = all.find(|other| *other.id() == discovery)
+            && let Err(error) = discovery.withdraw(withdrawal).await
+        {
+            tracing::debug!(%error, "the link ended, and nobody can be told");
+        }
+        Ok(())
     }
 
     /// How often invites were refused at a bound, since the store began: see

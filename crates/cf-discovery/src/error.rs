@@ -6,10 +6,10 @@ use cf_core::{ErrorKind, Locator};
 #[non_exhaustive]
 pub enum Error {
     /// `Malformed`: the text is not a link at all.
-    #[error("this is not an introduction link: one starts with cfintro_1_")]
+    #[error("this is no introduction link: one starts with cfintro_1_")]
     NotALink,
     /// `Malformed`: the text is not a short link at all.
-    #[error("this is not a short link: one starts with cfshort_1_")]
+    #[error("this is no short link: one starts with cfshort_1_")]
     NotAShortLink,
     /// `Unsupported`: the link is of a later version.
     #[error("this link is of version {version}, which needs a newer client")]

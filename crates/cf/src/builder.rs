@@ -26,7 +26,7 @@ pub fn builder(display_name: &str) -> Builder {
 /// | choice | stock component |
 /// |---|---|
 /// | framing | `/cf/framing/tagged/1` |
-/// | discovery | `/cf/discovery/short-link/1` where a service retains, and `/cf/discovery/link/1` |
+/// | discovery | `/cf/discovery/short-link/1` and `/cf/discovery/directory/1` (by the display name) where a service retains, and `/cf/discovery/link/1` |
 /// | initialization | `/cf/init/inbox/1` |
 /// | conversation | `/cf/conversation/private/2`, and `/cf/conversation/private/1` with who lacks it |
 /// | delivery service | none: name at least one |
@@ -123,6 +123,11 @@ impl Builder {
             {
                 let short = cf_discovery::ShortLink::new(identity.clone(), services.clone());
                 components.discoveries.push(Arc::new(short));
+                let directory = || cf_discovery::Directory::new(identity.clone(), services.clone());
+                // A name that no directory takes is claimed in none.
+                let name = display_name.trim().replace(' ', "-");
+                let named = directory().named(&name).unwrap_or_else(|_| directory());
+                components.discoveries.push(Arc::new(named));
             }
             components.discoveries.push(Arc::new(cf_discovery::Link));
         }

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cf_core::{Batch, Error, ErrorKind, Identity, Random, Result, Secret, Store};
+use cf_core::{Batch, Error, ErrorKind, Identity, Locator, Random, Result, Secret, Store};
 use cf_identity::{SEED_LEN, SoftwareIdentity};
 use cf_store::{KeyFile, SqliteOptions, SqliteStore, Unlock};
 
@@ -13,6 +13,7 @@ const HOME: &str = "home";
 const NAME: &str = "name";
 const SEED: &str = "seed";
 const SERVICE: &str = "service";
+const FURTHER_SERVICES: &str = "further_services";
 const READ_RECEIPTS: &str = "read_receipts";
 
 /// A folder that holds a client whole: its encrypted store, and the key of it
@@ -46,6 +47,8 @@ pub struct Home {
 impl Home {
     /// The longest name, in bytes.
     pub const MAX_NAME_LEN: usize = 128;
+    /// The most services beside the home's own.
+    pub const MAX_FURTHER_SERVICES: usize = 8;
 
     /// Makes a home with a new identity, with a key file or under a passphrase.
     /// A home whose making was interrupted is finished.
@@ -146,6 +149,41 @@ impl Home {
         self.store.commit(&batch)?;
         self.service = Some(url.to_owned());
         Ok(())
+    }
+
+    /// The locators of the services that the user has agreed to connect to beside it,
+    /// at most [`Self::MAX_FURTHER_SERVICES`].
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn further_services(&self) -> Result<Vec<Locator>> {
+        let set = self
+            .store
+            .get(HOME.as_bytes(), FURTHER_SERVICES.as_bytes())?;
+        let text = set.map(|set| String::from_utf8_lossy(&set).into_owned());
+        text.unwrap_or_default()
+            .lines()
+            .map(Locator::parse)
+            .collect()
+    }
+
+    /// Adds a service that the user has agreed to connect to.
+    ///
+    /// # Errors
+    /// `Rejected` beyond [`Self::MAX_FURTHER_SERVICES`]; those of the store.
+    pub fn add_service(&self, locator: &Locator) -> Result<()> {
+        let mut all = self.further_services()?;
+        if all.contains(locator) {
+            return Ok(());
+        }
+        if all.len() >= Self::MAX_FURTHER_SERVICES {
+            return Err(Error::rejected("a home takes 8 further services"));
+        }
+        all.push(locator.clone());
+        let all: Vec<_> = all.iter().map(Locator::as_str).collect();
+        let mut batch = Batch::default();
+        batch.put(HOME, FURTHER_SERVICES, all.join("\n"));
+        self.store.commit(&batch)
     }
 
     /// Whether authors are to be told what was read; so it is unless set otherwise.

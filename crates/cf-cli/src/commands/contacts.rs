@@ -1,32 +1,67 @@
-use std::io::Read;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
 
-use cf::core::{Error, ErrorKind};
+use cf::core::{Error, ErrorKind, Locator};
 use serde_json::{Value, json};
 
 use super::{Failure, Outcome, links, only};
 use crate::home::{Call, Session};
+use crate::picture::{self, Picture};
 use crate::show::{self, Output};
 
 /// How much of an id has to be given: nobody is accepted by an empty variable.
 pub(super) const MIN_ID_LEN: usize = 6;
 
-pub(super) async fn link(session: &mut Session, wanted: Call, out: &mut Output) -> Outcome {
+/// The largest file that a link is read from, in bytes.
+const MAX_FILE_LEN: u64 = 32 << 20;
+
+pub(super) async fn link(
+    session: &mut Session,
+    wanted: Call,
+    qr: bool,
+    png: Option<PathBuf>,
+    file: Option<PathBuf>,
+    out: &mut Output,
+) -> Outcome {
     let link = only(session.call(wanted).await?)?;
+    let text = link["link"].as_str().unwrap_or_default();
+    if let Some(path) = file {
+        std::fs::write(path, format!("{text}\n"))?;
+    }
+    if let Some(path) = png {
+        std::fs::write(path, Picture::of(text)?.to_png()?)?;
+    }
+    if qr {
+        out.hint(Picture::of(text)?.to_terminal().trim_end())?;
+    }
     out.object(&link, |link| Some(show::line(link, "link")))?;
     Ok(())
 }
 
-pub(super) async fn add(session: &mut Session, link: String, out: &mut Output) -> Outcome {
-    let link = match &*link {
-        "-" => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
-            text.trim().to_owned()
-        }
-        _ => link,
-    };
+pub(super) async fn add(
+    session: &mut Session,
+    link: String,
+    connect: Option<String>,
+    out: &mut Output,
+) -> Outcome {
+    let can_ask = link != "-" && !out.is_json() && std::io::stdin().is_terminal();
+    let link = read(link)?;
     session.settle().await?;
-    let added = only(session.call(Call::Add { link }).await?)?;
+    let call = Call::Add { link };
+    let mut added = only(session.call(call.clone()).await?)?;
+    if let Some(services) = added["unknown_services"].as_array() {
+        let services = services.iter().filter_map(|service| service.as_str());
+        let services = services
+            .map(Locator::parse)
+            .collect::<Result<Vec<_>, _>>()?;
+        let service = agreed(&services, connect.as_deref(), can_ask, &added)?;
+        session.add_service(&service).await?;
+        session.settle().await?;
+        added = only(session.call(call).await?)?;
+        if added["unknown_services"].is_array() {
+            return Err(Error::unsupported(show::text(&added, "why")).into());
+        }
+    }
     out.object(&added, |added| {
         let name = show::line(added, "name");
         let id = show::short(added, "conversation");
@@ -39,6 +74,63 @@ pub(super) async fn add(session: &mut Session, link: String, out: &mut Output) -
         })
     })?;
     Ok(())
+}
+
+/// The text of a link: given, in a file or picture, or from standard input.
+fn read(link: String) -> Outcome<String> {
+    let mut bytes = Vec::new();
+    match &*link {
+        "-" => {
+            let read = std::io::stdin().take(MAX_FILE_LEN);
+            { read }.read_to_end(&mut bytes)?;
+        }
+        path if Path::new(path).is_file() => {
+            let read = std::fs::File::open(path)?.take(MAX_FILE_LEN);
+            { read }.read_to_end(&mut bytes)?;
+        }
+        _ => return Ok(link),
+    }
+    if picture::is_png(&bytes) {
+        return Ok(picture::read_png(&bytes)?);
+    }
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| Error::malformed("this is neither a text nor a PNG picture"))?;
+    Ok(text.trim().to_owned())
+}
+
+/// The service that the user agrees to connect to, of those that somebody else named:
+/// nobody has contacted them yet.
+fn agreed(
+    services: &[Locator],
+    connect: Option<&str>,
+    can_ask: bool,
+    answer: &Value,
+) -> Outcome<Locator> {
+    let named = services
+        .iter()
+        .find(|service| Some(service.as_str()) == connect);
+    if let Some(service) = named {
+        return Ok(service.clone());
+    }
+    let Some(first) = services.first() else {
+        return Err(Error::unsupported(show::text(answer, "why")).into());
+    };
+    if can_ask {
+        eprint!(
+            "Who you add is reached through {first}, which you don't use yet. Whoever runs it \
+             will see your network address. Connect to it, now and from now on? [y/N] "
+        );
+        let mut said = String::new();
+        std::io::stdin().read_line(&mut said)?;
+        if matches!(said.trim(), "y" | "Y" | "yes") {
+            return Ok(first.clone());
+        }
+    }
+    Err(Error::rejected(format!(
+        "who you add is reached through {first}, which you don't use yet, and nobody has contacted \
+         it; if you trust whoever gave you this, add: --connect {first}"
+    ))
+    .into())
 }
 
 pub(super) async fn requests(session: &mut Session, out: &mut Output) -> Outcome {

@@ -71,29 +71,36 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
     let outcome = match command {
         Command::Link {
             full,
+            directory,
             once,
             days,
             label,
             quota,
             rate,
+            qr,
+            png,
+            out: file,
         } => {
             let wanted = Call::Link {
                 id: send::draw_id(),
                 full,
+                directory,
                 once,
                 days,
                 label,
                 quota,
                 rate,
             };
-            contacts::link(&mut session, wanted, &mut out).await
+            contacts::link(&mut session, wanted, qr, png, file, &mut out).await
         }
         Command::Links => links::links(&mut session, &mut out).await,
         Command::Revoke { id } => links::revoke(&mut session, &id, &mut out).await,
         Command::Block { who } => links::block(&mut session, &who, &mut out).await,
         Command::Unblock { who } => links::unblock(&mut session, &who, &mut out).await,
         Command::Blocked => links::blocked(&mut session, &mut out).await,
-        Command::Add { link } => contacts::add(&mut session, link, &mut out).await,
+        Command::Add { link, connect } => {
+            contacts::add(&mut session, link, connect, &mut out).await
+        }
         Command::Requests => contacts::requests(&mut session, &mut out).await,
         Command::Accept { id } => contacts::accept(&mut session, &id, &mut out).await,
         Command::Decline { id } => contacts::decline(&mut session, &id, &mut out).await,

@@ -27,6 +27,7 @@ pub(crate) enum Call {
         /// Drawn by who asks, so that asking again makes no second one.
         id: String,
         full: bool,
+        directory: bool,
         once: bool,
         days: u64,
         label: String,

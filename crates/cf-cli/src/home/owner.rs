@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cf::content::{Attachment, Content};
-use cf::core::{ContentId, ConversationId, Error, ErrorKind, ParticipantId, Result};
-use cf::discovery::Link;
+use cf::core::{ContentId, ConversationId, Error, ErrorKind, Locator, ParticipantId, Result};
+use cf::discovery::{Directory, Link};
 use cf::identity::SafetyNumber;
 use cf::{Client, ConversationInfo, EventKind, Home, LinkId, LinkOptions, Request};
 use serde_json::{Value, json};
@@ -69,6 +69,7 @@ impl Owner {
             Call::Link {
                 id,
                 full,
+                directory,
                 once,
                 days,
                 label,
@@ -82,7 +83,11 @@ impl Owner {
                     rate,
                     lifetime: Duration::from_secs(days * 24 * 60 * 60),
                     one_time: once,
-                    discovery: full.then_some(Link::ID),
+                    discovery: match (full, directory) {
+                        (true, _) => Some(Link::ID),
+                        (_, true) => Some(Directory::ID),
+                        _ => None,
+                    },
                 };
                 let link = self.client.make_link(options).await?;
                 Ok(vec![describe::link(&link)])
@@ -111,7 +116,15 @@ impl Owner {
                 let blocked = self.client.blocked().await?;
                 Ok(blocked.iter().map(describe::blocked).collect())
             }
-            Call::Add { link } => self.add(&link).await,
+            Call::Add { link } => match self.add(&self.query(&link)?).await {
+                Err(error) if !error.unknown_services().is_empty() => {
+                    let services = error.unknown_services().iter().map(|it| it.as_str());
+                    let services: Vec<_> = services.collect();
+                    let why = error.to_string();
+                    Ok(vec![json!({ "unknown_services": services, "why": why })])
+                }
+                added => added,
+            },
             Call::Requests => {
                 let requests = self.client.requests().await?;
                 Ok(requests.iter().map(describe::request).collect())
@@ -203,6 +216,33 @@ impl Owner {
                 Ok(vec![json!({ "read_receipts": self.home.read_receipts()? })])
             }
         }
+    }
+
+    /// What is meant: a name is looked up in the directory of this home's service, or
+    /// of the one that follows it.
+    fn query(&self, text: &str) -> Result<String> {
+        let text = text.trim();
+        // Also one that a later version makes, or that has lost its end.
+        let is_link = text.starts_with("cf") && text.contains('_');
+        if is_link || self.client.recognizes(text) {
+            return Ok(text.to_owned());
+        }
+        let (before, start) = match text.rsplit_once('#') {
+            Some((before, start)) => (before, format!("#{start}")),
+            None => (text, String::new()),
+        };
+        let (name, locator) = before.split_once('@').unwrap_or((before, &self.locator));
+        match Locator::parse(locator).and_then(|locator| Directory::query(name, &locator)) {
+            Ok(query) => Ok(query + &start),
+            Err(_) => Err(Error::malformed(
+                "this is no link (cfshort_1_… or cfintro_1_…), no file and no name; is it whole?",
+            )),
+        }
+    }
+
+    /// Agrees to connect to a service from now on.
+    pub(super) fn add_service(&self, locator: &Locator) -> Result<()> {
+        self.home.add_service(locator)
     }
 
     /// Who is a contact already, or asks to be one, is not asked again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cf::Home;
-use cf::core::{Error, Result, Secret};
+use cf::core::{Error, Locator, Result, Secret};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -96,6 +96,22 @@ impl Session {
         }
     }
 
+    /// Connects to a further service, now and from now on. The user has agreed to it.
+    pub(crate) async fn add_service(&mut self, locator: &Locator) -> Result<()> {
+        let Access::Owner(owner, _) = &self.access else {
+            return Err(Error::misuse(format!(
+                "another process has this home open: end it, then do this again to connect to {locator}"
+            )));
+        };
+        drop(self.place.connect(locator.as_str()).await?);
+        owner.add_service(locator)?;
+        if let Access::Owner(owner, server) = std::mem::replace(&mut self.access, Access::Lost) {
+            server.stop().await;
+            owner.stop().await;
+        }
+        self.connect().await
+    }
+
     /// Lets go of the home; an owner publishes first what can be, and serves others
     /// until then.
     pub(crate) async fn close(self, patience: Duration) {
@@ -169,7 +185,14 @@ impl Session {
             home.set_service(&url)?;
         }
         let locator = service.locator().to_string();
-        let client = home.builder().shared_service(service).open()?;
+        let mut builder = home.builder().shared_service(service);
+        for further in home.further_services()? {
+            match self.place.connect(further.as_str()).await {
+                Ok(service) => builder = builder.shared_service(service),
+                Err(error) => tracing::warn!(%further, %error, "a service is not there"),
+            }
+        }
+        let client = builder.open()?;
         let shown = folder.display().to_string();
         let owner = Arc::new(Owner::new(home, client, &shown, &url, &locator));
         let server = Server::start(folder, &owner)?;

@@ -12,6 +12,7 @@ mod hidden;
 mod home;
 mod kills;
 mod links;
+mod meeting;
 mod two;
 mod verify;
 

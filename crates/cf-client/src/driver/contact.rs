@@ -253,7 +253,8 @@ impl Driver {
             return Err(Error::unsupported(format!(
                 "none of the owner's delivery points can be reached; connect to one of: {}",
                 services(&info)
-            )));
+            ))
+            .for_services(info.spec.points.iter().map(|p| p.locator.clone()).collect()));
         }
         let component = self.choose_conversation(&info, protocol)?;
         let offer = info

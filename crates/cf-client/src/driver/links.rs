@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cf_core::{
     Advertised, Advertisement, BundleId, BundleSet, Error, ProtocolId, Result, Secret, Timestamp,
+    Withdrawal,
 };
 
 use super::contact::{BundleIds, Generation};
@@ -417,6 +418,24 @@ impl Driver {
         self.drop_link(link, now);
         self.settle(now);
         Ok(())
+    }
+
+    /// By which discovery, and how, a link is withdrawn so that who resolves it learns
+    /// that it was revoked; `None` where there is nothing to withdraw.
+    pub fn withdrawal(&mut self, link: LinkId, now: Timestamp) -> Option<(ProtocolId, Withdrawal)> {
+        let record = &self.links.entries.get(&link)?.record;
+        let discovery = ProtocolId::parse(&record.discovery).ok()?;
+        let state = Secret::from(&record.state.as_ref()?[..]);
+        let mut seed = [0; 32];
+        self.random.fill(&mut seed);
+        let withdrawal = Withdrawal {
+            state,
+            // Nothing comes after it, also no refresh that is under way.
+            generation: u64::MAX,
+            now,
+            seed,
+        };
+        Some((discovery, withdrawal))
     }
 
     /// Ends a link and forgets it.

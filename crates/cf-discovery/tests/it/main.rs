@@ -6,6 +6,7 @@ mod conformance;
 mod directory;
 mod hostile;
 mod link;
+mod messages;
 mod short_link;
 mod static_table;
 mod vectors;

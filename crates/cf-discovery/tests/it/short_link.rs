@@ -176,12 +176,7 @@ async fn each_wrong_text_has_its_own_answer() {
     let typed = String::from_utf8(typed).unwrap();
     let late = NOW.after(Duration::from_secs(3600));
     for (text, now, kind, says) in [
-        (
-            "cfintro_1_AAAA",
-            NOW,
-            ErrorKind::Malformed,
-            "not a short link",
-        ),
+        ("cfintro_1_AAAA", NOW, ErrorKind::Malformed, "no short link"),
         ("cfshort_2_AAAA", NOW, ErrorKind::Unsupported, "version 2"),
         (&link[..40], NOW, ErrorKind::Malformed, "cut off"),
         (

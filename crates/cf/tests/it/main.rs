@@ -10,3 +10,4 @@ mod descriptors;
 mod golden;
 mod homes;
 mod kills;
+mod secrets;
