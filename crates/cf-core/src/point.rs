@@ -1,6 +1,7 @@
 //! Where payloads go.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -21,7 +22,7 @@ use crate::{Capabilities, Error, ProtocolId, Result};
 /// assert!(Locator::parse("local:/home/saro/chat.db").is_err());
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Locator(String);
+pub struct Locator(Arc<str>);
 
 impl Locator {
     /// The longest locator, in bytes.
@@ -53,7 +54,7 @@ impl Locator {
             None => is_word(rest, b""),
         };
         if is_scheme && is_rest {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(wrong())
         }

@@ -1,7 +1,9 @@
+use smallvec::SmallVec;
+
 /// A set of a few: in order, and as small as it can be, since there is one for each
-/// address.
+/// address. Mostly it has one item, which needs no memory of its own.
 #[derive(Clone, Debug)]
-pub(super) struct Few<T>(Vec<T>);
+pub(super) struct Few<T>(SmallVec<[T; 1]>);
 
 impl<T: Ord> Few<T> {
     pub(super) fn insert(&mut self, item: T) {
@@ -36,6 +38,6 @@ impl<T: Ord> Few<T> {
 
 impl<T> Default for Few<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new())
     }
 }

@@ -474,13 +474,18 @@ impl Driver {
         point: &DeliveryPoint,
         add: impl FnOnce(&mut super::Listeners),
     ) {
-        let place = (point.locator.clone(), point.address.clone());
-        if !self.components.reaches(point) {
+        // The components' own names take no memory for each point.
+        let service = self.components.service(&point.locator);
+        let framing = self.components.framing(&point.framing);
+        if service.is_none() || framing.is_none() {
             self.counters.add("unsupported.point");
         }
+        let locator = service.map_or(&point.locator, |service| service.locator());
+        let framing = framing.map_or(&point.framing, |framing| framing.id());
+        let place = (locator.clone(), point.address.clone());
         let fresh = !self.points.contains_key(&place);
         let listeners = self.points.entry(place).or_default();
-        listeners.framings.insert(point.framing.clone());
+        listeners.framings.insert(framing.clone());
         add(listeners);
         if fresh {
             let key = records::cursor_key(&point.locator, &point.address);
