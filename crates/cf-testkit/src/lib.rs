@@ -16,6 +16,9 @@
 //! | [`cf_core::Store`] | [`store`] | [`store_tests!`] |
 //! | [`cf_core::Identity`] | [`identity`] | [`identity_tests!`] |
 //!
+//! [`servers`] starts the servers that a service needs in its tests, and a proxy that
+//! cuts connections.
+//!
 //! The functions of a suite are its laws: each takes what the macro's factory
 //! gives and answers with a [`Verdict`], for whoever wants to look at the
 //! [`Violation`] itself.
@@ -30,6 +33,7 @@ pub mod initialization;
 mod law;
 mod random;
 mod records;
+pub mod servers;
 pub mod store;
 mod subject;
 pub mod suite;

@@ -1,0 +1,105 @@
+use async_nats::HeaderMap;
+use cf_core::{Condition, Outcome, PublishRequest};
+
+use crate::Error;
+use crate::api::{PublishAck, code};
+use crate::cursor::Incarnation;
+use crate::place::{Spot, message_id};
+use crate::stream::Directory;
+
+/// Publishes, and says what became of it.
+pub(crate) async fn publish(directory: &Directory, request: PublishRequest) -> Outcome {
+    let PublishRequest {
+        address,
+        payload,
+        condition,
+        id,
+    } = request;
+    let spot = directory.place.spot(&address);
+    let mut headers = HeaderMap::new();
+    if let Some(id) = &id {
+        headers.insert("Nats-Msg-Id", message_id(&address, id));
+    }
+    let last = match &condition {
+        None => None,
+        Some(Condition::Empty) => Some(0),
+        Some(Condition::LastIs(cursor)) => {
+            let named = Incarnation::of_cursor(cursor).filter(|(_, sequence)| *sequence != 0);
+            let streams = directory.streams();
+            let known = named.and_then(|(incarnation, sequence)| {
+                Some((streams.incarnation(incarnation)?.clone(), sequence))
+            });
+            let Some((stream, sequence)) = known else {
+                return conflict(directory, &spot).await;
+            };
+            headers.insert("Nats-Expected-Stream", stream.name.as_str());
+            Some(sequence)
+        }
+    };
+    if let Some(last) = last {
+        headers.insert("Nats-Expected-Last-Subject-Sequence", last.to_string());
+    }
+    let (len, headers) = (payload.len(), (!headers.is_empty()).then_some(headers));
+    let subject = spot.publish.clone();
+    let answer = match directory.connection.ask(subject, headers, payload).await {
+        Ok(answer) => answer,
+        Err(error @ Error::NoAnswer) => return Outcome::Unknown(error.into()),
+        Err(error @ Error::PayloadTooLong { .. }) => return Outcome::Refused(error.into()),
+        Err(error) => {
+            if error == Error::NoStream {
+                // It may be lost: then it is made again, for the next try.
+                let _ = directory.refresh().await;
+            }
+            return Outcome::Unavailable(error.into());
+        }
+    };
+    let Ok(ack) = serde_json::from_slice::<PublishAck>(&answer.payload) else {
+        return Outcome::Unknown(Error::NoAnswer.into());
+    };
+    let incarnation = Incarnation::of_stream(&ack.stream);
+    match ack.error {
+        None => {
+            if let Some(stream) = directory.streams().incarnation(incarnation) {
+                stream.see(ack.seq);
+            }
+            Outcome::Accepted {
+                cursor: Some(incarnation.cursor(ack.seq)),
+            }
+        }
+        Some(error) => match error.err_code {
+            code::WRONG_LAST => match last_of(&error.description) {
+                Some(last) => Outcome::Conflict {
+                    current: (last != 0).then(|| incarnation.cursor(last)),
+                },
+                None => conflict(directory, &spot).await,
+            },
+            code::OTHER_STREAM => conflict(directory, &spot).await,
+            code::TOO_LONG => {
+                let max = directory.streams().max_msg_size().unwrap_or(len);
+                Outcome::Refused(Error::PayloadTooLong { len, max }.into())
+            }
+            code => {
+                let description = error.description;
+                Outcome::Unavailable(Error::JetStream { code, description }.into())
+            }
+        },
+    }
+}
+
+/// A condition that names a cursor which no stream gave out.
+async fn conflict(directory: &Directory, spot: &Spot) -> Outcome {
+    let last = async {
+        let stream = directory.stream(spot.prefix).await?;
+        let last = directory.last_of(&stream, spot).await?;
+        Ok::<_, Error>(last.map(|last| stream.incarnation.cursor(last)))
+    };
+    match last.await {
+        Ok(current) => Outcome::Conflict { current },
+        Err(error) => Outcome::Unavailable(error.into()),
+    }
+}
+
+/// The number in "wrong last sequence: 5".
+fn last_of(description: &str) -> Option<u64> {
+    description.rsplit(' ').next()?.parse().ok()
+}
