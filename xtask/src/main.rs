@@ -2,6 +2,7 @@
 
 mod codegen;
 mod fuzz;
+mod services;
 mod soak;
 mod steps;
 
@@ -13,7 +14,9 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
-  test                build and run every test of every crate
+  test [--no-services]
+                      build and run every test of every crate; those that need nats-server and
+                      mosquitto too, which are installed where that can be done, unless left out
   ci                  all that .ci/run checks: format, generated code, clippy, documentation, test
   soak [--seeds N] [--kills N] [--first-seed N]
                       seeds of the simulation and kills of real processes, as many as you like
@@ -25,7 +28,8 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match args[..] {
-        ["test"] => steps::test(),
+        ["test"] => steps::test(steps::Services::With),
+        ["test", "--no-services"] => steps::test(steps::Services::Without),
         ["ci"] => steps::ci(),
         ["soak", ref rest @ ..] => match soak::Soak::parse(rest) {
             Some(soak) => soak.run(),

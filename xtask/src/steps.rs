@@ -4,18 +4,35 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{Result, codegen, fuzz, root};
+use crate::{Result, codegen, fuzz, root, services};
 
 /// One check, named where it is listed.
 type Step = fn() -> Result;
+
+/// Whether the tests run that need a server.
+pub(crate) enum Services {
+    With,
+    Without,
+}
 
 /// Builds and runs every test of every crate, documentation examples included.
 ///
 /// # Errors
 /// Says what to do if a test fails; cargo has said which.
-pub(crate) fn test() -> Result {
+pub(crate) fn test(services: Services) -> Result {
     let failed = |_| "a test failed: its name and output are above";
-    cargo(&["test", "--workspace", "--locked"], &[]).map_err(failed)?;
+    let all = ["test", "--workspace", "--locked"];
+    match services {
+        Services::With => {
+            services::find_or_install()?;
+            cargo(&all, &[]).map_err(failed)?;
+        }
+        Services::Without => {
+            let skipped = services::count(&all)?;
+            cargo(&[&all[..], &["--", "--skip", services::PATH]].concat(), &[]).map_err(failed)?;
+            eprintln!("== left out: {skipped} tests that need nats-server or mosquitto");
+        }
+    }
     for manifest in outside()? {
         let manifest = manifest.to_string_lossy();
         let args = ["test", "--locked", "--manifest-path", &manifest];
@@ -51,7 +68,7 @@ pub(crate) fn ci() -> Result {
         ("generated code", || codegen::run(codegen::Mode::Check)),
         ("clippy", clippy),
         ("documentation", documentation),
-        ("tests", test),
+        ("tests", || test(Services::With)),
     ];
     for (name, step) in steps {
         run_step(name, step)?;

@@ -27,7 +27,8 @@ pub(crate) struct Global {
     )]
     pub(crate) home: Option<PathBuf>,
 
-    /// The delivery service: `local:` is this machine's, `local:PATH` one in a file of your choice
+    /// The delivery service: `local:` is this machine's, `local:PATH` one in a file, `nats://HOST`
+    /// a server's; several times: all of them at once
     #[arg(
         long,
         global = true,
@@ -35,7 +36,7 @@ pub(crate) struct Global {
         env = "CF_DS",
         help_heading = "Global options"
     )]
-    pub(crate) ds: Option<String>,
+    pub(crate) ds: Vec<String>,
 
     /// Print one JSON object a line, for scripts
     #[arg(long, global = true, help_heading = "Global options")]
@@ -204,6 +205,8 @@ pub(crate) enum Command {
     Chats,
     /// Show how this home is doing
     Status,
+    /// Examine the delivery services: reachable, how fast, what they promise and what they see
+    Doctor,
     /// Show which protocol you speak: the five choices, and a digest of them
     Describe {
         /// As a file, for `cf check`; with --json as JSON

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cf::core::{Connector, DeliveryService, Error, Result};
-use cf::ds::LocalConnector;
+use cf::Connectors;
+use cf::core::{DeliveryService, Error, Result};
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use crate::arguments::Global;
@@ -15,7 +15,7 @@ const DEFAULT_SERVICE: &str = "local:";
 /// A home and the service that was asked for, as absolute paths.
 pub(crate) struct Place {
     pub(crate) home: PathBuf,
-    /// `None`: the home's own, or else the default.
+    /// One URL or several. `None`: the home's own, or else the default.
     pub(crate) service: Option<String>,
     data: PathBuf,
 }
@@ -30,10 +30,13 @@ impl Place {
             Some(home) => absolute(home)?,
             None => data.join("home"),
         };
-        let service = global.ds.as_deref().map(absolute_url).transpose()?;
+        let mut services = Vec::new();
+        for url in global.ds.iter().flat_map(|urls| Connectors::split(urls)) {
+            services.push(absolute_url(&url)?);
+        }
         Ok(Self {
             home,
-            service,
+            service: (!services.is_empty()).then(|| services.join(" ")),
             data,
         })
     }
@@ -43,15 +46,13 @@ impl Place {
         known.unwrap_or(DEFAULT_SERVICE).to_owned()
     }
 
+    /// What can be connected to.
+    pub(crate) fn connectors(&self) -> Connectors {
+        Connectors::new(self.data.join("local.db"))
+    }
+
     pub(crate) async fn connect(&self, url: &str) -> Result<Arc<dyn DeliveryService>> {
-        let local = LocalConnector::new(self.data.join("local.db"));
-        let scheme = url.split(':').next().unwrap_or_default();
-        if local.schemes().contains(&scheme) {
-            return local.connect(url).await;
-        }
-        Err(Error::unsupported(format!(
-            "there is no delivery service for {scheme}: here; use local: or local:PATH"
-        )))
+        self.connectors().connect(url).await
     }
 }
 

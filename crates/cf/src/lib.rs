@@ -5,6 +5,7 @@
 //! A component is swapped by naming another one to the [`Builder`].
 
 mod builder;
+mod connectors;
 pub mod descriptor;
 mod home;
 mod random;
@@ -14,6 +15,7 @@ pub use cf_client::{
     Blocked, Client, Common, Components, ConversationInfo, Counters, Event, EventKind, Events,
     Finding, LinkId, LinkInfo, LinkOptions, LinkState, Profile, Request, Severity, lint,
 };
+pub use connectors::{Connected, Connectors};
 pub use home::Home;
 pub use random::SystemRandom;
 
@@ -23,6 +25,8 @@ pub use cf_conversation as conversation;
 pub use cf_core as core;
 pub use cf_discovery as discovery;
 pub use cf_ds as ds;
+#[cfg(feature = "nats")]
+pub use cf_ds_nats as ds_nats;
 pub use cf_framing as framing;
 pub use cf_identity as identity;
 pub use cf_init as init;

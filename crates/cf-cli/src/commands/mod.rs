@@ -2,6 +2,7 @@
 
 mod contacts;
 mod describe;
+mod doctor;
 mod file;
 mod init;
 mod links;
@@ -66,6 +67,9 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
     let place = Place::new(global)?;
     if let Command::Init { name, passphrase } = command {
         return init::run(&place, &name, passphrase, &mut out).await;
+    }
+    if let Command::Doctor = command {
+        return doctor::run(place, &mut out).await;
     }
     let mut session = Session::open(place).await?;
     let outcome = match command {
@@ -132,7 +136,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
         Command::Chats => status::chats(&mut session, &mut out).await,
         Command::Status => status::status(&mut session, &mut out).await,
         Command::Describe { toml } => describe::describe(&mut session, toml, &mut out).await,
-        Command::Init { .. } | Command::Check { .. } | Command::Demo => Ok(()),
+        Command::Init { .. } | Command::Check { .. } | Command::Doctor | Command::Demo => Ok(()),
     };
     session.close(LINGER).await;
     outcome

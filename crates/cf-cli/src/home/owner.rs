@@ -386,7 +386,7 @@ impl Owner {
             "name": self.home.name(),
             "fingerprint": describe::hex(self.home.identity().id().as_bytes()),
             "home": self.place,
-            "service": self.service,
+            "service": cf::Connectors::shown(&self.service),
             "locator": self.locator,
             "owner": std::process::id(),
             "conversations": self.client.conversations().await?.len(),

@@ -93,7 +93,7 @@ fn check(hello: &Hello, owner: &Owner) -> Result<()> {
     match &hello.service {
         Some(service) if service != owner.service() => Err(Error::misuse(format!(
             "a process that has this home open uses {}: end it, or leave --ds out",
-            owner.service()
+            cf::Connectors::shown(owner.service())
         ))),
         _ => Ok(()),
     }

@@ -57,6 +57,14 @@ impl Session {
         Ok(session)
     }
 
+    /// The URL of the service that is used.
+    pub(crate) fn service(&self) -> String {
+        match &self.access {
+            Access::Owner(owner, _) => owner.service().to_owned(),
+            _ => self.place.service_url(self.inherited.as_deref()),
+        }
+    }
+
     pub(crate) fn renewals(&self) -> u64 {
         self.renewals
     }

@@ -26,14 +26,17 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn a_thousand_messages_each_way_survive_every_process_that_is_killed() {
-    let kills = setting("CF_KILLS", 25);
+    everything_survives(&Town::with_two(), setting("CF_KILLS", 25));
+}
+
+/// Kills so many processes, one at random at a time.
+pub(crate) fn everything_survives(town: &Town, kills: u64) {
     let random = &mut SeededRandom::new(setting("CF_FIRST_SEED", 0));
-    let town = Town::with_two();
     let mut senders = [
-        Sender::new(&town, "saro", "Raya"),
-        Sender::new(&town, "raya", "Saro"),
+        Sender::new(town, "saro", "Raya"),
+        Sender::new(town, "raya", "Saro"),
     ];
-    let mut readers = [Reader::new(&town, "saro"), Reader::new(&town, "raya")];
+    let mut readers = [Reader::new(town, "saro"), Reader::new(town, "raya")];
     for kill in 0..kills {
         let allowed = MESSAGES * (kill as usize + 1) / kills as usize;
         let until = Instant::now() + Duration::from_millis(50 + random.below(300));
@@ -41,8 +44,8 @@ fn a_thousand_messages_each_way_survive_every_process_that_is_killed() {
             turn(&mut senders, &mut readers, allowed);
         }
         match random.below(4) {
-            victim @ 0..2 => senders[victim as usize].kill(&town),
-            victim => readers[victim as usize - 2].kill(&town),
+            victim @ 0..2 => senders[victim as usize].kill(town),
+            victim => readers[victim as usize - 2].kill(town),
         }
     }
     let until = Instant::now() + PATIENCE;

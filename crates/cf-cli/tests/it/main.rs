@@ -13,6 +13,7 @@ mod home;
 mod kills;
 mod links;
 mod meeting;
+mod services;
 mod two;
 mod verify;
 
@@ -25,12 +26,15 @@ use tempfile::TempDir;
 /// A folder with two homes and the service's file.
 struct Town {
     folder: TempDir,
+    /// The URL of the service.
+    service: String,
 }
 
 impl Town {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        Self { folder }
+        let service = format!("local:{}", folder.path().join("service.db").display());
+        Self { folder, service }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -43,10 +47,7 @@ impl Town {
             .env_remove("CF_PASSPHRASE")
             .env("HOME", self.folder.path())
             .env("CF_HOME", self.path(who))
-            .env(
-                "CF_DS",
-                format!("local:{}", self.path("service.db").display()),
-            )
+            .env("CF_DS", &self.service)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -77,7 +78,11 @@ impl Town {
 
     /// Two homes whose people have just met.
     fn with_two() -> Self {
-        let town = Self::new();
+        Self::new().met()
+    }
+
+    fn met(self) -> Self {
+        let town = self;
         town.json("saro", &["init", "--name", "Saro"]);
         town.json("raya", &["init", "--name", "Raya"]);
         let link = town.json("raya", &["link"]);

@@ -1,5 +1,6 @@
 //! Tests that need a server.
 
+mod cluster;
 mod conformance;
 mod loss;
 mod streams;
