@@ -30,6 +30,8 @@ pub(crate) struct PublishAck {
     pub(crate) stream: String,
     #[serde(default)]
     pub(crate) seq: u64,
+    #[serde(default)]
+    pub(crate) duplicate: bool,
     pub(crate) error: Option<Failure>,
 }
 
@@ -121,4 +123,7 @@ pub(crate) struct KeptMessage {
     /// Base64.
     #[serde(default)]
     pub(crate) data: String,
+    /// Base64.
+    #[serde(default)]
+    pub(crate) hdrs: String,
 }

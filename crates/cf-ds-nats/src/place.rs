@@ -1,4 +1,4 @@
-use cf_core::{DeliveryAddress, Locator, PayloadId};
+use cf_core::{Cursor, DeliveryAddress, Locator, PayloadId};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
 use crate::cursor::digest;
@@ -91,5 +91,12 @@ pub(crate) struct Spot {
 pub(crate) fn message_id(address: &DeliveryAddress, id: &PayloadId) -> String {
     let label = "/cf/ds/nats/1 publish";
     let hash: [u8; 16] = digest(label, &[address.as_bytes(), &[0], id.as_bytes()]);
+    BASE64URL_NOPAD.encode(&hash)
+}
+
+/// Names whatever is published after a cursor, so that there is one of them.
+pub(crate) fn successor_id(address: &DeliveryAddress, cursor: &Cursor) -> String {
+    let label = "/cf/ds/nats/1 successor";
+    let hash: [u8; 16] = digest(label, &[address.as_bytes(), &[0], cursor.as_bytes()]);
     BASE64URL_NOPAD.encode(&hash)
 }

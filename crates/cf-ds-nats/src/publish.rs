@@ -1,10 +1,11 @@
 use async_nats::HeaderMap;
-use cf_core::{Condition, Outcome, PublishRequest};
+use cf_core::{Condition, Outcome, PayloadId, PublishRequest};
+use data_encoding::BASE64URL_NOPAD;
 
 use crate::Error;
 use crate::api::{PublishAck, code};
 use crate::cursor::Incarnation;
-use crate::place::{Spot, message_id};
+use crate::place::{Spot, message_id, successor_id};
 use crate::stream::Directory;
 
 /// Publishes, and says what became of it.
@@ -20,6 +21,10 @@ pub(crate) async fn publish(directory: &Directory, request: PublishRequest) -> O
     if let Some(id) = &id {
         headers.insert("Nats-Msg-Id", message_id(&address, id));
     }
+    // A replicated stream checks the last number before it agrees on a message, so
+    // that two may pass at once; repeated ids it drops when it applies what was agreed.
+    // So whatever is to follow one cursor gets one id.
+    let mut successor = None;
     let last = match &condition {
         None => None,
         Some(Condition::Empty) => Some(0),
@@ -33,6 +38,14 @@ pub(crate) async fn publish(directory: &Directory, request: PublishRequest) -> O
                 return conflict(directory, &spot).await;
             };
             headers.insert("Nats-Expected-Stream", stream.name.as_str());
+            if stream.is_replicated() {
+                let Ok(publisher) = publisher(id.as_ref()) else {
+                    return Outcome::Unavailable(Error::NoRandom.into());
+                };
+                headers.insert("Nats-Msg-Id", successor_id(&address, cursor));
+                headers.insert(PUBLISHER, publisher.as_str());
+                successor = Some((stream, publisher));
+            }
             Some(sequence)
         }
     };
@@ -57,6 +70,22 @@ pub(crate) async fn publish(directory: &Directory, request: PublishRequest) -> O
         return Outcome::Unknown(Error::NoAnswer.into());
     };
     let incarnation = Incarnation::of_stream(&ack.stream);
+    let told = match &ack.error {
+        None if ack.duplicate => Some(ack.seq),
+        Some(error) if error.err_code == code::WRONG_LAST => last_of(&error.description),
+        _ => None,
+    };
+    if let (Some((stream, publisher)), Some(told)) = (&successor, told) {
+        // It may be this publish itself, repeated.
+        let own = directory.has_header(stream, told, PUBLISHER, publisher);
+        return match own.await {
+            Ok(true) => Outcome::Accepted {
+                cursor: Some(incarnation.cursor(told)),
+            },
+            Ok(false) => conflict(directory, &spot).await,
+            Err(error) => Outcome::Unknown(error.into()),
+        };
+    }
     match ack.error {
         None => {
             if let Some(stream) = directory.streams().incarnation(incarnation) {
@@ -84,6 +113,19 @@ pub(crate) async fn publish(directory: &Directory, request: PublishRequest) -> O
             }
         },
     }
+}
+
+/// The header that tells who published what followed a cursor.
+const PUBLISHER: &str = "Cf-Publisher";
+
+/// The value of [`PUBLISHER`]: the publish's id, or what nobody else draws.
+fn publisher(id: Option<&PayloadId>) -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    match id {
+        Some(id) => bytes = id.0,
+        None => getrandom::fill(&mut bytes).map_err(|_| Error::NoRandom)?,
+    }
+    Ok(BASE64URL_NOPAD.encode(&bytes))
 }
 
 /// A condition that names a cursor which no stream gave out.

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::api::{
-    self, Failure, Get, GetAnswer, Republish, StreamAnswer, StreamConfig, StreamInfo,
+    self, Failure, Get, GetAnswer, KeptMessage, Republish, StreamAnswer, StreamConfig, StreamInfo,
 };
 use crate::connection::Connection;
 use crate::cursor::Incarnation;
@@ -31,6 +31,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// Whether several servers keep it.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.replicas > 1
+    }
+
     pub(crate) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }
@@ -315,21 +320,53 @@ impl Directory {
         Ok(Some((sequence, message.payload)))
     }
 
+    /// Whether the message with a number has a header with this value.
+    pub(crate) async fn has_header(
+        &self,
+        stream: &Stream,
+        sequence: u64,
+        name: &str,
+        value: &str,
+    ) -> Result<bool, Error> {
+        let query = Get {
+            seq: Some(sequence),
+            next_by_subj: None,
+            last_by_subj: None,
+        };
+        let Some(message) = self.message_at_leader(stream, &query).await? else {
+            return Ok(false);
+        };
+        let headers = BASE64.decode(message.hdrs.as_bytes());
+        let headers = headers.map_err(|_| Error::NoAnswer)?;
+        let headers = String::from_utf8_lossy(&headers);
+        let mut lines = headers.lines().filter_map(|line| line.split_once(':'));
+        Ok(lines.any(|(key, found)| key == name && found.trim() == value))
+    }
+
     async fn get_at_leader(
         &self,
         stream: &Stream,
         query: &Get<'_>,
     ) -> Result<Option<(u64, Bytes)>, Error> {
+        let Some(message) = self.message_at_leader(stream, query).await? else {
+            return Ok(None);
+        };
+        let data = BASE64.decode(message.data.as_bytes());
+        let data = data.map_err(|_| Error::NoAnswer)?;
+        stream.see(message.seq);
+        Ok(Some((message.seq, data.into())))
+    }
+
+    async fn message_at_leader(
+        &self,
+        stream: &Stream,
+        query: &Get<'_>,
+    ) -> Result<Option<KeptMessage>, Error> {
         let method = format!("STREAM.MSG.GET.{}", stream.name);
         let payload = serde_json::to_vec(query).map_err(|_| Error::NoAnswer)?;
         let answer: GetAnswer = self.api(&method, payload.into()).await?;
         match (answer.message, answer.error) {
-            (Some(message), None) => {
-                let data = BASE64.decode(message.data.as_bytes());
-                let data = data.map_err(|_| Error::NoAnswer)?;
-                stream.see(message.seq);
-                Ok(Some((message.seq, data.into())))
-            }
+            (Some(message), None) => Ok(Some(message)),
             (_, Some(error)) if error.err_code == api::code::NO_MESSAGE => Ok(None),
             (_, error) => {
                 check(error)?;

@@ -51,12 +51,13 @@ impl NatsServer {
             .map(|port| format!("\"nats://127.0.0.1:{port}\""))
             .collect();
         let all = all.join(", ");
+        let name = format!("test{}", routes[0]);
         let mut servers: Vec<_> = routes
             .iter()
             .enumerate()
             .map(|(number, route)| {
                 Self::new(&format!(
-                    "server_name: n{number}\ncluster {{ name: test, \
+                    "server_name: n{number}\ncluster {{ name: \"{name}\", \
                      listen: \"127.0.0.1:{route}\", routes: [{all}] }}\n"
                 ))
             })

@@ -1,9 +1,12 @@
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// How long a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -70,9 +73,16 @@ fn find(program: &str) -> PathBuf {
     })
 }
 
+/// A port that nobody uses, and that was not given out before.
 pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there are free ports");
-    listener.local_addr().expect("it is bound").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there are free ports");
+        let port = listener.local_addr().expect("it is bound").port();
+        if GIVEN.lock().insert(port) {
+            return port;
+        }
+    }
 }
 
 /// Waits until something listens.
