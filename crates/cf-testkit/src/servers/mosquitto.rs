@@ -34,7 +34,7 @@ impl Mosquitto {
         let configuration = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n\
              persistence true\npersistence_location {path}/\nautosave_on_changes true\n\
-             autosave_interval 1\nmax_queued_messages 0\nmax_inflight_messages 64\n\
+             autosave_interval 1\nmax_queued_messages 0\nmax_inflight_messages 0\n\
              log_dest file {path}/log\nset_tcp_nodelay true\n{more}\n"
         );
         fs::write(folder.path().join("conf"), configuration).expect("the folder is ours");
