@@ -28,7 +28,7 @@ pub(crate) struct Global {
     pub(crate) home: Option<PathBuf>,
 
     /// The delivery service: `local:` is this machine's, `local:PATH` one in a file, `nats://HOST`
-    /// a server's; several times: all of them at once
+    /// or `mqtt://HOST` a server's; several times: all of them at once
     #[arg(
         long,
         global = true,

@@ -7,6 +7,8 @@ use cf::Connectors;
 use cf::core::{DeliveryService, Error, Result};
 use etcetera::{BaseStrategy, choose_base_strategy};
 
+use sha2::{Digest, Sha256};
+
 use crate::arguments::Global;
 
 /// What the service is called where nobody names one.
@@ -51,8 +53,22 @@ impl Place {
         Connectors::new(self.data.join("local.db"))
     }
 
+    /// What this home is called at a service that keeps a session for it: the same each
+    /// time, and nobody else's.
+    fn client_name(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update("cf client");
+        hash.update(std::fs::read("/etc/machine-id").unwrap_or_default());
+        hash.update([0]);
+        hash.update(self.home.as_os_str().as_encoded_bytes());
+        let digest = hash.finalize();
+        let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+        digits.collect()
+    }
+
     pub(crate) async fn connect(&self, url: &str) -> Result<Arc<dyn DeliveryService>> {
-        self.connectors().connect(url).await
+        let named = self.connectors().client(self.client_name());
+        named.connect(url).await
     }
 }
 

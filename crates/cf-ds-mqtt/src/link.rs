@@ -33,7 +33,7 @@ struct State {
 pub(crate) enum News {
     Connected { session_present: bool },
     Lost,
-    Came(Publish),
+    Came(Box<Publish>),
 }
 
 /// The pause before the connection is tried again.
@@ -84,7 +84,9 @@ impl Link {
                         });
                         sender.send_modify(|state| state.connect(&ack));
                     }
-                    Ok(Event::Incoming(Packet::Publish(publish))) => tell(News::Came(publish)),
+                    Ok(Event::Incoming(Packet::Publish(publish))) => {
+                        tell(News::Came(Box::new(publish)))
+                    }
                     Ok(_) => {}
                     Err(ConnectionError::RequestsDone) => return,
                     Err(error) => {

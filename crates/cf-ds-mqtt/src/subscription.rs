@@ -38,7 +38,7 @@ impl MqttSubscription {
             match news {
                 News::Connected { session_present } => session.connect(session_present),
                 News::Lost => session.lose(),
-                News::Came(publish) => session.came(publish),
+                News::Came(publish) => session.came(*publish),
             }
             drop(session);
             told.wake.notify_one();

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use cf_client::{Client, Components, Profile};
 use cf_core::{
     ConversationProtocol, DeliveryService, DiscoveryProtocol, FramingStrategy, Identity,
-    InitializationProtocol, Result, Store,
+    InitializationProtocol, Result, Resume, Store,
 };
 
 use cf_identity::SoftwareIdentity;
@@ -117,10 +117,12 @@ impl Builder {
         };
         if components.discoveries.is_empty() {
             let services = &components.services;
-            if services
-                .iter()
-                .any(|service| service.capabilities().retention.is_some())
-            {
+            // Whoever resolves a link reads what was published before.
+            let retains = |service: &Arc<dyn DeliveryService>| {
+                let declared = service.capabilities();
+                declared.retention.is_some() && declared.resume == Resume::AnyCursor
+            };
+            if services.iter().any(retains) {
                 let short = cf_discovery::ShortLink::new(identity.clone(), services.clone());
                 components.discoveries.push(Arc::new(short));
                 let directory = || cf_discovery::Directory::new(identity.clone(), services.clone());

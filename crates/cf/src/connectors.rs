@@ -13,6 +13,7 @@ use cf_ds::{LocalConnector, MemoryConnector, Redundant, Segmented};
 /// | `local:`, `local:PATH` | one file that the processes of a machine share | |
 /// | `memory:NAME` | within this process | |
 /// | `nats://HOST`, `tls://HOST` | NATS JetStream: a server or a cluster | `nats` |
+/// | `mqtt://HOST`, `mqtts://HOST` | any MQTT 5 broker | `mqtt` |
 ///
 /// Several URLs, with spaces in between, are several services at once: each payload
 /// goes to all of them and comes once ([`Redundant`]). A service that takes only short
@@ -32,6 +33,8 @@ use cf_ds::{LocalConnector, MemoryConnector, Redundant, Segmented};
 pub struct Connectors {
     local: LocalConnector,
     memory: MemoryConnector,
+    /// What the client is called at services that keep a session for it.
+    client: Option<String>,
     more: Vec<Arc<dyn Connector>>,
 }
 
@@ -53,8 +56,17 @@ impl Connectors {
         Self {
             local: LocalConnector::new(default),
             memory: MemoryConnector::default(),
+            client: None,
             more: Vec::new(),
         }
+    }
+
+    /// Gives the client a name at services that keep a session for it, one that no
+    /// other client has: 1 to 16 letters, digits, `_` and `-`.
+    #[must_use]
+    pub fn client(mut self, name: impl Into<String>) -> Self {
+        self.client = Some(name.into());
+        self
     }
 
     /// Adds one of another crate. Its schemes come after those that are there.
@@ -69,6 +81,8 @@ impl Connectors {
         let mut schemes = [self.local.schemes(), self.memory.schemes()].concat();
         #[cfg(feature = "nats")]
         schemes.extend(cf_ds_nats::NatsService::SCHEMES);
+        #[cfg(feature = "mqtt")]
+        schemes.extend(cf_ds_mqtt::MqttService::SCHEMES);
         schemes.extend(self.more.iter().flat_map(|more| more.schemes()));
         schemes
     }
@@ -144,6 +158,15 @@ impl Connectors {
                 service: in_pieces(Arc::new(service))?,
                 server,
             });
+        }
+        #[cfg(feature = "mqtt")]
+        if cf_ds_mqtt::MqttService::SCHEMES.contains(&name) {
+            let options = cf_ds_mqtt::MqttOptions {
+                client: self.client.clone(),
+                ..cf_ds_mqtt::MqttOptions::default()
+            };
+            let service = cf_ds_mqtt::MqttService::with_options(url, options).await?;
+            return Ok(connected(in_pieces(Arc::new(service))?));
         }
         for connector in &self.more {
             if takes(&**connector) {

@@ -25,6 +25,8 @@ pub use cf_conversation as conversation;
 pub use cf_core as core;
 pub use cf_discovery as discovery;
 pub use cf_ds as ds;
+#[cfg(feature = "mqtt")]
+pub use cf_ds_mqtt as ds_mqtt;
 #[cfg(feature = "nats")]
 pub use cf_ds_nats as ds_nats;
 pub use cf_framing as framing;

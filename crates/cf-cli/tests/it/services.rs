@@ -1,6 +1,6 @@
 //! The program over a server. Each test here needs one.
 
-use cf_testkit::servers::NatsServer;
+use cf_testkit::servers::{Mosquitto, NatsServer};
 
 use crate::Town;
 
@@ -88,4 +88,43 @@ fn a_thousand_messages_each_way_survive_every_process_over_a_server() {
     let mut town = Town::new();
     town.service = server.url();
     crate::kills::everything_survives(&town.met(), 10);
+}
+
+/// A broker keeps no log: the link is a long one, and each side has a process that
+/// stays subscribed.
+#[test]
+fn two_people_talk_over_a_broker() {
+    let broker = Mosquitto::start();
+    let mut town = Town::new();
+    town.service = broker.url();
+    let mut readers = Vec::new();
+    for (who, name) in [("saro", "Saro"), ("raya", "Raya")] {
+        town.json(who, &["init", "--name", name]);
+        readers.push(town.spawn(who, &["--json", "read", "--follow"]));
+    }
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(500));
+    pause();
+    let link = town.json("raya", &["link"]);
+    pause();
+    town.json("saro", &["add", link[0]["link"].as_str().expect("a link")]);
+    pause();
+    let requests = town.json("raya", &["requests"]);
+    let request = requests[0]["request"].as_str().expect("an id");
+    town.json("raya", &["accept", request]);
+    for number in 0..3 {
+        town.json("saro", &["send", "Raya", &format!("number {number}")]);
+    }
+    pause();
+    let read = town.json("raya", &["read", "--since", "0"]);
+    let texts: Vec<_> = read
+        .iter()
+        .filter_map(|event| event["text"].as_str())
+        .collect();
+    assert_eq!(texts, ["number 0", "number 1", "number 2"]);
+    let found = town.json("raya", &["doctor"]);
+    assert_eq!(found[0]["protocol"], "/cf/ds/mqtt/1");
+    for mut reader in readers {
+        let _ = reader.kill();
+        let _ = reader.wait();
+    }
 }
