@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cf_core::{Connector, DeliveryService, ErrorKind};
+use cf_core::{Connector, ErrorKind};
 use cf_ds_mqtt::{MqttConnector, MqttService};
 use cf_testkit::DeliveryUnderTest;
 use cf_testkit::servers::{Mosquitto, Proxy};
