@@ -249,7 +249,15 @@ fn a_file_that_may_only_be_read_is_said_to_be_so() {
         if is_root {
             reader.uid(65_534).gid(65_534);
         }
-        let output = reader.output().unwrap();
+        // Another test's process may hold the copy open until it has begun.
+        let output = loop {
+            match reader.output() {
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::yield_now();
+                }
+                output => break output.unwrap(),
+            }
+        };
         assert!(
             output.status.success(),
             "{}",
