@@ -75,8 +75,13 @@ impl Client {
     /// As [`Client::add`]; `Rejected` names the fingerprints where it is not clear who
     /// is meant.
     pub async fn resolve(&self, query: &str) -> Result<BundleSet> {
-        let mut bundles = self.search(query).await?.bundles;
         let (_, start) = split(query);
+        if start.is_some_and(|start| start.len() < MIN_START) {
+            return Err(Error::misuse(
+                "give at least 16 digits of the fingerprint after the #",
+            ));
+        }
+        let mut bundles = self.search(query).await?.bundles;
         if start.is_none() && bundles.len() == 1 {
             return Ok(bundles.remove(0));
         }
@@ -90,7 +95,7 @@ impl Client {
             };
             let is_meant = start.is_none_or(|start| {
                 let start = start.to_ascii_lowercase();
-                start.len() >= MIN_START && fingerprint(&info).starts_with(&start)
+                fingerprint(&info).starts_with(&start)
             });
             match is_meant {
                 true => meant.push((bundles, info)),
@@ -128,8 +133,9 @@ impl Client {
     }
 }
 
-/// How much of a fingerprint has to be given, in digits.
-const MIN_START: usize = 4;
+/// How much of a fingerprint has to be given, in digits: so much that nobody makes keys
+/// until one begins alike.
+const MIN_START: usize = 16;
 
 /// A query, and the start of a fingerprint behind it: nothing that a discovery takes
 /// holds this sign.

@@ -163,8 +163,8 @@ impl Lint<'_> {
             if let Some((body, room)) = self.no_room(initialization) {
                 let message = format!(
                     "an invite of {} takes a body of {body} bytes, and the delivery services \
-                     leave at most {room}: take one for larger payloads, or put /cf/ds/segmented/1 \
-                     around it",
+                     leave at most {room}: take one for larger payloads, or put one that cuts \
+                     payloads around it",
                     initialization.id
                 );
                 self.refuse("invite-too-long", message);
@@ -175,7 +175,7 @@ impl Lint<'_> {
                 let message = format!(
                     "the shortest frame of {} takes a body of {body} bytes, and framings and \
                      delivery services leave at most {room}: take a service for larger payloads, \
-                     a framing that adds less, or put /cf/ds/segmented/1 around the service",
+                     a framing that adds less, or put one that cuts payloads around it",
                     conversation.id
                 );
                 self.refuse("no-room-for-frames", message);
@@ -192,7 +192,7 @@ impl Lint<'_> {
             {
                 let message = format!(
                     "the delivery service {} takes no payload of what this client sends: leave \
-                     it out, or put /cf/ds/segmented/1 around it",
+                     it out, or put one that cuts payloads around it",
                     named(service)
                 );
                 self.warn("service-too-small", message);
@@ -231,7 +231,7 @@ impl Lint<'_> {
             if retaining.is_empty() {
                 let message = format!(
                     "{id} publishes bundles, and no delivery service retains them: take one that \
-                     does, or /cf/discovery/link/1"
+                     does, or a discovery that publishes nothing"
                 );
                 self.refuse("discovery-needs-retention", message);
                 continue;
@@ -246,7 +246,7 @@ impl Lint<'_> {
                 let message = format!(
                     "{id} publishes bundles in at least {needed} bytes, and the delivery services \
                      that retain take at most {most}: take one for larger payloads, or \
-                     /cf/discovery/link/1"
+                     a discovery that publishes nothing"
                 );
                 self.refuse("bundle-too-long", message);
             }

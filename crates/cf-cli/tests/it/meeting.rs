@@ -65,9 +65,11 @@ fn who_claims_a_name_is_shown_and_one_is_picked() {
         assert!(error.contains(&rayas) && error.contains(&oscars), "{error}");
     }
     assert!(town.json("saro", &["chats"]).is_empty(), "nobody was asked");
-    let error = refusal(&town, "saro", &["add", "raya#00000000"]);
+    let error = refusal(&town, "saro", &["add", "raya#0000000000000000"]);
     assert!(error.contains("none of those found"), "{error}");
-    town.json("saro", &["add", &format!("raya#{}", &rayas[..12])]);
+    let short = refusal(&town, "saro", &["add", &format!("raya#{}", &rayas[..12])]);
+    assert!(short.contains("16 digits"), "{short}");
+    town.json("saro", &["add", &format!("raya#{}", &rayas[..16])]);
     assert_eq!(town.json("raya", &["requests"]).len(), 1);
     assert!(town.json("oscar", &["requests"]).is_empty());
 }

@@ -108,6 +108,10 @@ impl Driver {
         self.blocked.conversations.contains_key(&conversation)
     }
 
+    pub(super) fn mutes_any(&self) -> bool {
+        !self.blocked.conversations.is_empty()
+    }
+
     pub(super) fn is_muted_instance(&self, instance: InstanceId) -> bool {
         let found = self.conversations.get(&instance);
         found.is_some_and(|found| self.is_muted(found.id))

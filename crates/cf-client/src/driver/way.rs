@@ -273,6 +273,9 @@ impl Driver {
     }
 
     fn only_muted_listen(&self, locator: &Locator, address: &DeliveryAddress) -> bool {
+        if !self.mutes_any() {
+            return false;
+        }
         let listeners = self.points.get(&(locator.clone(), address.clone()));
         listeners.is_some_and(|listeners| {
             let mut instances = listeners.instances.iter();
