@@ -248,7 +248,7 @@ impl Client {
     /// # Errors
     /// As [`Driver::rotate_points_every`].
     pub async fn rotate_points_every(&self, every: Option<Duration>) -> Result<()> {
-        self.call(move |driver, _| driver.rotate_points_every(every))
+        self.call(move |driver, now| driver.rotate_points_every(every, now))
             .await
     }
 

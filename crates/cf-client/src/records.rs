@@ -21,6 +21,10 @@ pub(crate) const VERSION: u64 = 1;
 pub(crate) const META: &[u8] = b"meta";
 pub(crate) const PLACES: &[u8] = b"places";
 pub(crate) const CONVERSATIONS: &[u8] = b"#conversations";
+/// Key: a conversation; value: the numbers of its sessions, eight bytes each.
+pub(crate) const ROLL: &[u8] = b"roll";
+/// Key: the number of a session that is in memory, or whose tags are.
+pub(crate) const RESIDENT: &[u8] = b"#resident";
 pub(crate) const OFFERS: &[u8] = b"offers";
 pub(crate) const OUTBOX: &[u8] = b"#outbox";
 pub(crate) const INVITES: &[u8] = b"invites";

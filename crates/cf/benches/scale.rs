@@ -87,7 +87,7 @@ fn make(path: &Path, count: usize) {
     own.run();
     // The peers are gone afterwards: nobody would answer a conversation that moves.
     own.driver
-        .rotate_points_every(None)
+        .rotate_points_every(None, own.now)
         .expect("it is a setting");
     let mut bundles = own.bundles();
     for peer in 1..=count {

@@ -30,6 +30,7 @@ impl Driver {
     /// # Errors
     /// `Misuse` for oneself and beyond [`MAX_BLOCKED`]; those of the store.
     pub fn block(&mut self, participant: &ParticipantId, now: Timestamp) -> Result<()> {
+        self.know_all(now);
         if participant == self.profile.identity.id() {
             return Err(Error::misuse("this is you"));
         }

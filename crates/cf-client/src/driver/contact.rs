@@ -207,6 +207,7 @@ impl Driver {
         protocol: Option<&ProtocolId>,
         now: Timestamp,
     ) -> Result<ConversationId> {
+        self.know_all(now);
         let info = self.read_bundles(bundles, now)?;
         let known = (info.owner.as_ref())
             .and_then(|owner| self.pairs.get(owner).copied())

@@ -181,7 +181,7 @@ impl Driver {
     /// Begins a session by a better protocol, if both have one. One of the two
     /// decides, so that they don't disagree forever: whose id is the lower.
     fn upgrade(&mut self, conversation: ConversationId, now: Timestamp) -> Result<()> {
-        let Ok(instance) = self.instance(conversation) else {
+        let Ok(instance) = self.instance(conversation, now) else {
             return Ok(());
         };
         let own = self.profile.identity.id().clone();

@@ -19,10 +19,6 @@ impl<T: Ord> Few<T> {
         }
     }
 
-    pub(super) fn contains(&self, item: &T) -> bool {
-        self.0.binary_search(item).is_ok()
-    }
-
     pub(super) fn iter(&self) -> std::slice::Iter<'_, T> {
         self.0.iter()
     }

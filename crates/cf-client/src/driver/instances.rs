@@ -1,7 +1,5 @@
 //! Beginning conversations, keeping them, ending them.
 
-use std::collections::hash_map::Entry;
-
 use bytes::Bytes;
 use cf_core::{
     BundleSet, Conversation, ConversationId, EmptyRecords, Env, Input, InstanceId, ParticipantId,
@@ -9,7 +7,7 @@ use cf_core::{
 };
 
 use super::sleep::Awake;
-use super::{Driver, Sessions, Wake};
+use super::{Driver, Wake};
 use crate::event::EventKind;
 use crate::records::{self, CANDIDATES, CONVERSATIONS, META, PLACES, wire};
 
@@ -141,7 +139,7 @@ impl Driver {
         bundles: &BundleSet,
         now: Timestamp,
     ) -> Result<()> {
-        let instance = self.instance(conversation)?;
+        let instance = self.instance(conversation, now)?;
         let (initialization, bundle) = self.choose_initialization(bundles)?;
         let info = self.read_bundles(bundles, now)?;
         let protocol = self.awake(instance, now)?.protocol.clone();
@@ -175,7 +173,7 @@ impl Driver {
     /// # Errors
     /// `Misuse` if there is no such conversation; those of the protocol.
     pub fn close(&mut self, conversation: ConversationId, now: Timestamp) -> Result<()> {
-        let instance = self.instance(conversation)?;
+        let instance = self.instance(conversation, now)?;
         self.input(instance, Input::Close, now)?;
         for pending in self.pending(conversation) {
             self.end(pending);
@@ -228,6 +226,8 @@ impl Driver {
             self.rejected("failed.start", &error);
         }
         self.put_conversation(instance);
+        self.put_roll(conversation);
+        self.put_resident(instance, true);
         self.drain(instance, now);
         self.settle_in(instance, now);
         instance
@@ -246,46 +246,6 @@ impl Driver {
         }
         let awake = Awake::new(instance, record, machine, now)?;
         self.keep_awake(instance, awake)
-    }
-
-    /// Takes note of whose session it is; also of one whose component is missing.
-    pub(super) fn remember(
-        &mut self,
-        instance: InstanceId,
-        record: &wire::Conversation,
-    ) -> Result<()> {
-        let id = ConversationId::from_slice(&record.id)?;
-        self.note_muted(id, record);
-        if !record.named.is_empty() {
-            self.named
-                .insert(ConversationId::from_slice(&record.named)?, id);
-        }
-        // What was superseded does not know whether the conversation is closed since.
-        let is_open = !record.closed && Standing::of(record) == Standing::Current;
-        if record.pair && is_open {
-            let participant = ParticipantId::new(record.participant.clone())?;
-            self.pairs.entry(participant).or_insert(id);
-        }
-        self.remember_name(id, record);
-        match self.by_id.entry(id) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(Sessions {
-                    current: instance,
-                    others: Vec::new(),
-                });
-            }
-            Entry::Occupied(mut occupied) => {
-                let sessions = occupied.get_mut();
-                match Standing::of(record) {
-                    Standing::Current => {
-                        let before = std::mem::replace(&mut sessions.current, instance);
-                        sessions.others.push(before);
-                    }
-                    _ => sessions.others.push(instance),
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Stores what is known of a session beside its own records.
@@ -307,10 +267,11 @@ impl Driver {
         if let Err(error) = self.forget_all_tags(instance) {
             self.rejected("failed.read", &error);
         }
+        let listening = self.listening(instance);
         let Some(found) = self.conversations.remove(&instance) else {
             return;
         };
-        for point in self.listening(instance) {
+        for point in listening {
             self.unlisten(&point, |listeners| {
                 listeners.instances.remove(&instance);
             });
@@ -322,6 +283,8 @@ impl Driver {
         if let Some(sessions) = self.by_id.get_mut(&found.id) {
             sessions.others.retain(|other| *other != instance);
         }
+        self.put_roll(found.id);
+        self.put_resident(instance, false);
         let namespace = records::instance_namespace(instance);
         match self.overlay.scan(&namespace, &Scan::prefix("")) {
             Ok(all) => all

@@ -203,21 +203,6 @@ impl Driver {
         self.send_invite(instance, invite.peer, &info.spec.points, &sealed, now)
     }
 
-    /// Where a conversation listens.
-    pub(super) fn listening(&self, instance: InstanceId) -> Vec<DeliveryPoint> {
-        let mut all = Vec::new();
-        for ((locator, address), listeners) in &self.points {
-            if listeners.instances.contains(&instance) {
-                all.extend(listeners.framings.iter().map(|framing| DeliveryPoint {
-                    locator: locator.clone(),
-                    address: address.clone(),
-                    framing: framing.clone(),
-                }));
-            }
-        }
-        all
-    }
-
     /// Writes an invite in this client's name.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn invite(
@@ -273,6 +258,7 @@ impl Driver {
     /// `Misuse` if there is no such request, `Unsupported` if its component is
     /// missing (it stays), else those of the conversation protocol.
     pub fn accept(&mut self, id: InviteId, now: Timestamp) -> Result<ConversationId> {
+        self.know_all(now);
         let request = self.request(id)?;
         let invitation = request.invitation()?;
         let from = invitation.from.clone();

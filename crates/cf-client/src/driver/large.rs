@@ -63,8 +63,8 @@ impl Driver {
         len: u64,
         now: Timestamp,
     ) -> Result<(u64, Option<ContentState>)> {
+        self.instance(conversation, now)?;
         self.check_audible(conversation)?;
-        self.instance(conversation)?;
         if let Some(state) = self.state(conversation, id)? {
             return Ok((0, Some(state)));
         }

@@ -20,6 +20,7 @@ mod points;
 mod refresh;
 mod requests;
 mod restore;
+mod roll;
 mod sessions;
 mod sleep;
 mod telling;
@@ -93,8 +94,12 @@ pub struct Driver {
     /// Those in memory, by when they were used last.
     used: BTreeSet<(Timestamp, InstanceId)>,
     max_awake: usize,
+    /// Where to go on reading those that are asleep; `None` once all are known.
+    unread: Option<Bytes>,
     /// Those that are asleep and listen where nothing comes any more.
     strayed: Vec<InstanceId>,
+    /// Addresses that nobody known listens at, until all are known.
+    left: Vec<(Locator, DeliveryAddress)>,
     by_id: HashMap<ConversationId, Sessions>,
     /// The conversations of two, by who the other one is.
     pairs: HashMap<ParticipantId, ConversationId>,
@@ -218,6 +223,7 @@ enum Wake {
     Rotation(InstanceId),
     Expiry,
     Spool,
+    Roll,
 }
 
 /// What an input left to do within the same commit.
@@ -293,6 +299,7 @@ impl Driver {
             due.extend(self.wakes.pop_first().map(|(_, wake)| wake));
         }
         for wake in due {
+            self.know_for(wake, now);
             match wake {
                 Wake::Conversation(instance) => self.wake_conversation(instance, now),
                 Wake::Inbox(index) => self.wake_inbox(index, now),
@@ -307,33 +314,10 @@ impl Driver {
                 Wake::Rotation(instance) => self.rotate(instance, now),
                 Wake::Expiry => self.expire(now),
                 Wake::Spool => self.drop_rows(now),
+                Wake::Roll => self.read_on(now),
             }
         }
         self.settle(now);
-    }
-
-    /// The conversations, in the order of their ids.
-    pub fn conversations(&self) -> Vec<ConversationInfo> {
-        let current = self.by_id.iter().map(|(id, s)| (*id, s.current));
-        let known = current.filter(|(_, current)| self.conversations.contains_key(current));
-        let info = |(id, current)| -> Result<ConversationInfo> {
-            let record = self.record(current)?;
-            let anonymous = record.participant.is_empty();
-            let participant = records::read_participant(&record.participant, anonymous)?;
-            Ok(ConversationInfo {
-                id,
-                protocol: ProtocolId::parse(&record.protocol)?,
-                verified: participant
-                    .as_ref()
-                    .is_some_and(|one| self.is_verified(one)),
-                participant,
-                name: record.name,
-                blocked: self.is_muted(id),
-            })
-        };
-        let mut all: Vec<_> = known.map(info).filter_map(Result::ok).collect();
-        all.sort_by_key(|conversation| conversation.id);
-        all
     }
 
     /// The invites that wait for the user, or for a component.

@@ -245,6 +245,7 @@ impl Driver {
         outcome: Outcome,
         now: Timestamp,
     ) {
+        self.know_session(instance, now);
         let input = Input::Outcome {
             publish,
             point,

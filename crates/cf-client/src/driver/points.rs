@@ -38,7 +38,7 @@ impl Driver {
         services: &[Locator],
         now: Timestamp,
     ) -> Result<()> {
-        let instance = self.instance(conversation)?;
+        let instance = self.instance(conversation, now)?;
         let own = self.own_points(instance)?;
         if services.is_empty() {
             return Err(Error::misuse("name a service to move to"));
@@ -62,7 +62,8 @@ impl Driver {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn rotate_points_every(&mut self, every: Option<Duration>) -> Result<()> {
+    pub fn rotate_points_every(&mut self, every: Option<Duration>, now: Timestamp) -> Result<()> {
+        self.know_all(now);
         let seconds = every.map_or(FOR_EVER, |every| every.as_secs().max(1));
         self.overlay
             .put(META, SETTING, records::number_key(seconds));
@@ -90,23 +91,13 @@ impl Driver {
             return;
         }
         // What an inbox listens at is a link's, where the invite came.
-        let is_own = |place: &_, listeners: &super::Listeners| {
-            let is_link = !listeners.inboxes.is_empty() || self.waiting.waits_at(place);
-            listeners.instances.contains(&instance) && !is_link
+        let is_own = |point: &DeliveryPoint| {
+            let place = (point.locator.clone(), point.address.clone());
+            let listeners = self.points.get(&place);
+            listeners.is_some_and(|l| l.inboxes.is_empty()) && !self.waiting.waits_at(&place)
         };
-        let own = self
-            .points
-            .iter()
-            .filter(|(place, listeners)| is_own(place, listeners));
-        let own = own.flat_map(|((locator, address), listeners)| {
-            let point = move |framing: &cf_core::ProtocolId| DeliveryPoint {
-                locator: locator.clone(),
-                address: address.clone(),
-                framing: framing.clone(),
-            };
-            listeners.framings.iter().map(point)
-        });
-        let own = own.collect::<Vec<_>>();
+        let mut own = self.listening(instance);
+        own.retain(is_own);
         self.settled(instance, &own, now);
     }
 
@@ -116,6 +107,7 @@ impl Driver {
         all.extend(self.used.iter().map(|(_, instance)| *instance));
         all.into_iter()
             .for_each(|instance| self.settle_in(instance, now));
+        self.leave_left();
     }
 
     /// A conversation's time at its points is over. One in which the peer was not

@@ -112,6 +112,7 @@ impl Driver {
         if self.waiting.tags.contains(&tag) {
             return self.counters.add("repeated.invite");
         }
+        self.know_all(now);
         let (link, bundle) = (self.links.of(recognized.bundle), recognized.bundle);
         let len = recognized.state.len();
         if let Some(bound) = self.bound_of(link, len, now)

@@ -3,25 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use cf_core::{
-    Env, Error, InstanceId, InviteId, ProtocolId, Random, Result, Scan, Store, Timestamp,
-};
+use cf_core::{Env, Error, InviteId, ProtocolId, Random, Result, Scan, Store, Timestamp};
 
-use super::instances::Standing;
 use super::outbox::{self, Outbox};
 use super::parked::Parked;
-use super::sessions::{CROSSING, SUPERSEDED_FOR, Sender};
+use super::sessions::{CROSSING, Sender};
 use super::sleep::MAX_AWAKE;
 use super::trust::Trust;
 use super::unsent::Backlog;
 use super::{Driver, Reception, Wake};
 use crate::components::{Components, Counters, Profile};
 use crate::overlay::{InstanceRecords, Overlay};
-use crate::records::{self, CONVERSATIONS, EVENTS, META, OUTBOX, REQUESTS, VERSION, wire};
-
-/// How many conversations are read at once.
-const AT_ONCE: usize = 256;
+use crate::records::{self, EVENTS, META, OUTBOX, REQUESTS, VERSION, wire};
 
 impl Driver {
     /// Makes the client that the store holds, or a new one.
@@ -56,7 +49,9 @@ impl Driver {
             conversations: HashMap::new(),
             used: BTreeSet::new(),
             max_awake: MAX_AWAKE,
+            unread: None,
             strayed: Vec::new(),
+            left: Vec::new(),
             by_id: HashMap::new(),
             pairs: HashMap::new(),
             named: HashMap::new(),
@@ -157,47 +152,6 @@ impl Driver {
         Ok(())
     }
 
-    fn restore_conversations(&mut self, now: Timestamp) -> Result<()> {
-        let mut some = Scan {
-            limit: AT_ONCE,
-            ..Scan::prefix("")
-        };
-        loop {
-            let found = self.overlay.scan(CONVERSATIONS, &some)?;
-            let Some((last, _)) = found.last() else {
-                return Ok(());
-            };
-            some.beyond = Some(last.clone());
-            self.restore_some(found, now)?;
-        }
-    }
-
-    fn restore_some(&mut self, found: Vec<(Bytes, Bytes)>, now: Timestamp) -> Result<()> {
-        for (key, value) in found {
-            let instance = InstanceId(records::read_number(&key)?);
-            let mut record: wire::Conversation = records::read(&value)?;
-            let protocol = ProtocolId::parse(&record.protocol)?;
-            let Some(component) = self.components.conversation(&protocol) else {
-                // Its component may come back; its records stay, and its id is taken.
-                self.remember(instance, &record)?;
-                self.counters.add("unsupported.conversation");
-                continue;
-            };
-            // Records of earlier versions don't say it.
-            let for_two = component.properties().max_participants == Some(2);
-            record.pair |= for_two && !record.participant.is_empty();
-            if Standing::of(&record) == Standing::Superseded {
-                let until = Timestamp(record.superseded_at).after(SUPERSEDED_FOR);
-                self.wakes.insert((until, Wake::Superseded(instance)));
-            }
-            match record.asleep {
-                true => self.take_asleep(instance, &record)?,
-                false => self.wake_up(instance, record, now)?,
-            }
-        }
-        Ok(())
-    }
-
     fn restore_outbox(&mut self) -> Result<()> {
         for (key, value) in self.overlay.scan(OUTBOX, &Scan::prefix(""))? {
             self.outbox
@@ -224,6 +178,7 @@ impl Driver {
             let mut request: wire::Request = records::read(&value)?;
             let id = InviteId::from_slice(&request.id)?;
             if request.held_since > 0 {
+                self.know_all(now);
                 if let Sender::Peer(conversation) = self.sender_of(&request.invitation()?) {
                     self.held.insert(id, conversation);
                 }
@@ -238,6 +193,9 @@ impl Driver {
                 self.put_request(&request, now);
                 known.extend(request.invitation()?.from);
             }
+        }
+        if !known.is_empty() {
+            self.know_all(now);
         }
         for from in known {
             self.renew_by_requests_of(&from, now);

@@ -4,13 +4,13 @@
 //! woken. A payload at an address where it listens alone wakes it, and it expects
 //! its tags again; where others listen too, its tags stay with the routers.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use cf_core::{
-    Conversation, ConversationId, DeliveryPoint, Env, Error, InstanceId, ParticipantId, ProtocolId,
-    Result, RoutingTag, Tag, Timestamp,
+    Conversation, ConversationId, DeliveryAddress, DeliveryPoint, Env, Error, InstanceId, Locator,
+    ParticipantId, ProtocolId, Result, RoutingTag, Tag, Timestamp,
 };
 
 use super::instances::Standing;
@@ -47,6 +47,8 @@ pub(super) struct Awake {
     pub(super) record: wire::Conversation,
     /// Where it published to last.
     pub(super) peer_points: Vec<DeliveryPoint>,
+    /// Where it listens.
+    places: BTreeSet<(Locator, DeliveryAddress)>,
     used_at: Timestamp,
     tags: HashSet<Tag>,
 }
@@ -80,6 +82,7 @@ impl Awake {
             heard_at: Timestamp(record.heard_at),
             record,
             peer_points: Vec::new(),
+            places: BTreeSet::new(),
             used_at: now,
             tags: HashSet::new(),
         })
@@ -103,14 +106,18 @@ impl Driver {
         if found.awake.is_none() {
             let mut record = self.stored(instance)?;
             record.asleep = false;
-            record.points.clear();
+            let points = std::mem::take(&mut record.points);
             record.tags.clear();
             self.overlay.put(
                 CONVERSATIONS,
                 records::number_key(instance.0),
                 records::write(&record),
             );
+            self.put_resident(instance, true);
             self.wake_up(instance, record, now)?;
+            for point in points {
+                self.note_place(instance, &point.to_core()?, true);
+            }
             self.counters.add("restored.conversation");
             let rotates_at = self.rotates_at(instance)?;
             self.set_wake(None, rotates_at.max(now), Wake::Rotation(instance));
@@ -207,6 +214,47 @@ impl Driver {
         }
     }
 
+    /// Takes note of where a session listens.
+    pub(super) fn note_place(
+        &mut self,
+        instance: InstanceId,
+        point: &DeliveryPoint,
+        listens: bool,
+    ) {
+        let found = self.conversations.get_mut(&instance);
+        if let Some(awake) = found.and_then(|found| found.awake.as_deref_mut()) {
+            let place = (point.locator.clone(), point.address.clone());
+            match listens {
+                true => awake.places.insert(place),
+                false => awake.places.remove(&place),
+            };
+        }
+    }
+
+    /// Where a session listens.
+    pub(super) fn listening(&self, instance: InstanceId) -> Vec<DeliveryPoint> {
+        let found = self.conversations.get(&instance);
+        let Some(awake) = found.and_then(|found| found.awake.as_deref()) else {
+            let points = self.stored(instance).map(|record| record.points);
+            let points = points.unwrap_or_default();
+            return points
+                .iter()
+                .filter_map(|point| point.to_core().ok())
+                .collect();
+        };
+        let mut all = Vec::new();
+        for place in &awake.places {
+            let listeners = self.points.get(place);
+            let framings = listeners.into_iter().flat_map(|l| l.framings.iter());
+            all.extend(framings.map(|framing| DeliveryPoint {
+                locator: place.0.clone(),
+                address: place.1.clone(),
+                framing: framing.clone(),
+            }));
+        }
+        all
+    }
+
     /// Wakes those that a payload at an address may be for.
     pub(super) fn wake_listeners(&mut self, instances: Vec<InstanceId>, now: Timestamp) {
         for instance in instances {
@@ -279,6 +327,7 @@ impl Driver {
             records::number_key(instance.0),
             records::write(&record),
         );
+        self.put_resident(instance, !alone);
         self.counters.add("rested.conversation");
         Ok(())
     }

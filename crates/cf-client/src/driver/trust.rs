@@ -39,6 +39,7 @@ impl Driver {
         verified: bool,
         now: Timestamp,
     ) -> Result<()> {
+        self.know_all(now);
         let known = self.pairs.contains_key(participant);
         if verified && !known {
             return Err(Error::misuse(

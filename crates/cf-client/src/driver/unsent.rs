@@ -134,7 +134,7 @@ impl Driver {
             content,
         };
         let sent = self
-            .instance(conversation)
+            .instance(conversation, now)
             .and_then(|instance| self.input(instance, send, now));
         match sent {
             Ok(()) => self.counters.add("resent.content"),

@@ -38,8 +38,8 @@ impl Driver {
         content: Content,
         now: Timestamp,
     ) -> Result<ContentState> {
+        let instance = self.instance(conversation, now)?;
         self.check_audible(conversation)?;
-        let instance = self.instance(conversation)?;
         if let Some(state) = self.state(conversation, &id)? {
             return Ok(state);
         }
@@ -101,7 +101,7 @@ impl Driver {
         input: Input,
         now: Timestamp,
     ) -> Result<()> {
-        let instance = self.instance(conversation)?;
+        let instance = self.instance(conversation, now)?;
         if self.is_muted(conversation) {
             return Ok(());
         }
@@ -143,12 +143,18 @@ impl Driver {
         match output {
             Output::Publish(publish) => self.enqueue(instance, publish),
             Output::Withdraw(publish) => self.withdraw(instance, publish),
-            Output::Listen(point) => self.listen(&point, |l| {
-                l.instances.insert(instance);
-            }),
-            Output::Unlisten(point) => self.unlisten(&point, |l| {
-                l.instances.remove(&instance);
-            }),
+            Output::Listen(point) => {
+                self.note_place(instance, &point, true);
+                self.listen(&point, |l| {
+                    l.instances.insert(instance);
+                });
+            }
+            Output::Unlisten(point) => {
+                self.note_place(instance, &point, false);
+                self.unlisten(&point, |l| {
+                    l.instances.remove(&instance);
+                });
+            }
             Output::Expect(tag) => self.expect(instance, tag),
             Output::Forget(tag) => {
                 self.note_tag(instance, tag, false);
@@ -239,6 +245,12 @@ impl Driver {
             payload,
             cursor,
         } = delivery;
+        if !self
+            .points
+            .contains_key(&(locator.clone(), address.clone()))
+        {
+            self.know_all(now);
+        }
         if self.only_muted_listen(locator, &address) {
             self.counters.add("blocked.frame");
         } else if let Some(listeners) = self.points.get(&(locator.clone(), address.clone())) {
@@ -460,7 +472,12 @@ impl Driver {
         }
     }
 
-    pub(super) fn instance(&self, conversation: ConversationId) -> Result<InstanceId> {
+    pub(super) fn instance(
+        &mut self,
+        conversation: ConversationId,
+        now: Timestamp,
+    ) -> Result<InstanceId> {
+        self.know(conversation, now);
         let unknown = || Error::misuse("there is no conversation with this id");
         let sessions = self.by_id.get(&conversation).ok_or_else(unknown)?;
         let instance = sessions.current;
@@ -522,6 +539,11 @@ impl Driver {
     pub(super) fn leave(&mut self, place: &(Locator, DeliveryAddress)) {
         let listeners = self.points.get(place);
         let nobody = listeners.is_some_and(|l| l.instances.is_empty() && l.inboxes.is_empty());
+        if nobody && self.unread.is_some() {
+            // Somebody may listen there who is not known yet.
+            self.left.push(place.clone());
+            return;
+        }
         if nobody && !self.waiting.waits_at(place) {
             self.points.remove(place);
             self.unpark_all(place);

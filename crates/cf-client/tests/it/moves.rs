@@ -69,7 +69,7 @@ fn points_rotate_weekly_and_nothing_is_lost() {
     }
     // Switched off, it stays where it is, also after a restart.
     for who in [0, 1] {
-        let off = world.input(who, |driver, _| driver.rotate_points_every(None));
+        let off = world.input(who, |driver, now| driver.rotate_points_every(None, now));
         off.expect("nothing crashes").expect("readable");
     }
     world.settle(20);

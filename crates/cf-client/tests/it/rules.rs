@@ -185,7 +185,7 @@ fn what_nobody_expects_is_not_kept_for_ever() {
     let mut world = World::new(10);
     let (saro, raya) = pair(&mut world);
     connect(&mut world, saro, raya);
-    let stays = world.input(saro, |driver, _| driver.rotate_points_every(None));
+    let stays = world.input(saro, |driver, now| driver.rotate_points_every(None, now));
     stays.expect("no crash").expect("readable");
     world.run(2);
     for log in world.log.values_mut() {
