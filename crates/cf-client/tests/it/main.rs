@@ -11,6 +11,7 @@ mod mixed;
 mod moves;
 mod observer;
 mod probes;
+mod roll;
 mod rules;
 mod sessions;
 mod shell;
