@@ -186,7 +186,8 @@ impl wire::Point {
     pub(crate) fn to_core(&self) -> Result<DeliveryPoint> {
         Ok(DeliveryPoint {
             locator: Locator::parse(&self.locator)?,
-            address: DeliveryAddress::new(self.address.clone())?,
+            // Not a part of the record, which would stay in memory with it.
+            address: DeliveryAddress::new(Bytes::copy_from_slice(&self.address))?,
             framing: ProtocolId::parse(&self.framing)?,
         })
     }

@@ -210,7 +210,7 @@ impl Driver {
         self.know_all(now);
         let info = self.read_bundles(bundles, now)?;
         let known = (info.owner.as_ref())
-            .and_then(|owner| self.pairs.get(owner).copied())
+            .and_then(|owner| self.pair_with(owner))
             .filter(|known| protocol.is_none_or(|by| self.may_renew(*known, by)));
         let same = known.and_then(|known| self.protocol_that_renews(known, &info));
         let instance = self.ask(bundles, protocol.or(same.as_ref()), known, now)?;

@@ -102,7 +102,7 @@ pub struct Driver {
     left: Vec<(Locator, DeliveryAddress)>,
     by_id: HashMap<ConversationId, Sessions>,
     /// The conversations of two, by who the other one is.
-    pairs: HashMap<ParticipantId, ConversationId>,
+    pairs: roll::Pairs,
     /// Conversations by the ids of their invites, where those are others.
     named: HashMap<ConversationId, ConversationId>,
     /// Invites that crossed an own one, and are held back.

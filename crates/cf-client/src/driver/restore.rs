@@ -7,6 +7,7 @@ use cf_core::{Env, Error, InviteId, ProtocolId, Random, Result, Scan, Store, Tim
 
 use super::outbox::{self, Outbox};
 use super::parked::Parked;
+use super::roll;
 use super::sessions::{CROSSING, Sender};
 use super::sleep::MAX_AWAKE;
 use super::trust::Trust;
@@ -53,7 +54,7 @@ impl Driver {
             strayed: Vec::new(),
             left: Vec::new(),
             by_id: HashMap::new(),
-            pairs: HashMap::new(),
+            pairs: roll::Pairs::default(),
             named: HashMap::new(),
             held: BTreeMap::new(),
             renewed_at: HashMap::new(),

@@ -5,8 +5,9 @@
 //! them. One that is asked for is read before its turn; what has to know of all
 //! reads the rest first.
 
-use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::{Entry, RandomState};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,35 @@ const AT_ONCE: usize = 256;
 const PAUSE: Duration = Duration::from_millis(1);
 /// Says in the client's own records that the roll is kept.
 const KEPT: &str = "roll";
+
+/// The conversations of two, by a hash of who the other one is.
+#[derive(Default)]
+pub(super) struct Pairs {
+    hasher: RandomState,
+    known: BTreeSet<(u64, ConversationId)>,
+}
+
+impl Pairs {
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    fn insert(&mut self, participant: &[u8], id: ConversationId) {
+        self.known.insert((self.hasher.hash_one(participant), id));
+    }
+
+    pub(super) fn remove(&mut self, participant: &[u8], id: ConversationId) {
+        self.known.remove(&(self.hasher.hash_one(participant), id));
+    }
+
+    /// Those that may be with somebody.
+    fn with(&self, participant: &[u8]) -> impl Iterator<Item = ConversationId> {
+        let hash = self.hasher.hash_one(participant);
+        let (first, last) = (ConversationId([0; 16]), ConversationId([255; 16]));
+        let all = self.known.range((hash, first)..=(hash, last));
+        all.map(|(_, id)| *id)
+    }
+}
 
 fn first() -> Scan {
     Scan {
@@ -51,6 +81,19 @@ impl Driver {
             self.wakes.insert((now.after(PAUSE), Wake::Roll));
         }
         Ok(())
+    }
+
+    /// The conversation of two with somebody.
+    pub(super) fn pair_with(&self, participant: &ParticipantId) -> Option<ConversationId> {
+        self.pair_of(participant.as_bytes())
+    }
+
+    fn pair_of(&self, participant: &[u8]) -> Option<ConversationId> {
+        let is_theirs = |id: &ConversationId| {
+            let record = self.current_record(*id);
+            record.is_some_and(|record| record.participant == participant)
+        };
+        self.pairs.with(participant).find(is_theirs)
     }
 
     /// The conversations whose protocol this client has, in the order of their ids.
@@ -265,9 +308,8 @@ impl Driver {
         }
         // What was superseded does not know whether the conversation is closed since.
         let is_open = !record.closed && Standing::of(record) == Standing::Current;
-        if record.pair && is_open {
-            let participant = ParticipantId::new(record.participant.clone())?;
-            self.pairs.entry(participant).or_insert(id);
+        if record.pair && is_open && self.pair_of(&record.participant).is_none() {
+            self.pairs.insert(&record.participant, id);
         }
         self.remember_name(id, record);
         match self.by_id.entry(id) {

@@ -58,10 +58,10 @@ impl Driver {
         let named = invitation.invite.conversation;
         let named = self.named.get(&named).copied().unwrap_or(named);
         let of_sender = (invitation.from.as_ref())
-            .and_then(|from| self.pairs.get(from))
-            .filter(|known| self.may_renew(**known, &invitation.invite.conversation_protocol));
+            .and_then(|from| self.pair_with(from))
+            .filter(|known| self.may_renew(*known, &invitation.invite.conversation_protocol));
         match (self.by_id.get(&named), of_sender) {
-            (_, Some(conversation)) => Sender::Peer(*conversation),
+            (_, Some(conversation)) => Sender::Peer(conversation),
             (None, None) => Sender::Stranger,
             (Some(_), None) if self.is_of(named, &invitation.from) => Sender::Stranger,
             (Some(_), None) => Sender::Impostor(named),
@@ -426,10 +426,8 @@ impl Driver {
         };
         found.record.closed = true;
         let participant = found.participant.clone();
-        if let (true, Some(participant)) = (current, participant)
-            && self.pairs.get(&participant) == Some(&conversation)
-        {
-            self.pairs.remove(&participant);
+        if let (true, Some(participant)) = (current, participant) {
+            self.pairs.remove(participant.as_bytes(), conversation);
         }
         self.put_conversation(instance);
         self.end_invites(instance);

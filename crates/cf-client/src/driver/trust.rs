@@ -40,7 +40,7 @@ impl Driver {
         now: Timestamp,
     ) -> Result<()> {
         self.know_all(now);
-        let known = self.pairs.contains_key(participant);
+        let known = self.pair_with(participant).is_some();
         if verified && !known {
             return Err(Error::misuse(
                 "there is no conversation with this participant to verify",
@@ -129,7 +129,10 @@ impl Driver {
         self.log(&kind, now);
     }
 
-    fn current_record(&self, conversation: ConversationId) -> Option<wire::Conversation> {
+    pub(super) fn current_record(
+        &self,
+        conversation: ConversationId,
+    ) -> Option<wire::Conversation> {
         let current = self.by_id.get(&conversation)?.current;
         self.record(current).ok()
     }
