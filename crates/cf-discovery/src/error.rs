@@ -97,6 +97,13 @@ pub enum Error {
         "nothing lies where the link points to; its owner has to come online to put it there again"
     )]
     NothingThere,
+    /// `Unavailable`: so much of others lies at a link's place that who resolves it does
+    /// not come to what its owner has just published.
+    #[error(
+        "somebody who has this link fills its place with rubbish, and nobody who looks finds what \
+         is new; give others a new link, or wait until there is room"
+    )]
+    CrowdedOut,
     /// `Rejected`: what lies there is older than what was seen before.
     #[error("what lies where the link points to is older than before: somebody withholds the rest")]
     Outdated,
@@ -146,7 +153,9 @@ impl From<Error> for cf_core::Error {
             | Error::TooLargeForService { .. }
             | Error::Outdated
             | Error::TooManyNames { .. } => ErrorKind::Rejected,
-            Error::NothingThere | Error::NobodyThere { .. } => ErrorKind::Unavailable,
+            Error::NothingThere | Error::CrowdedOut | Error::NobodyThere { .. } => {
+                ErrorKind::Unavailable
+            }
             Error::AlreadyExpired => ErrorKind::Misuse,
             Error::NotALink
             | Error::NotAShortLink

@@ -12,6 +12,12 @@ pub(crate) const MAX_PAYLOADS: usize = 1024;
 /// The most bytes of retained payloads that are looked at.
 pub(crate) const MAX_BYTES: usize = 16 << 20;
 
+/// Whether so much was read that there may be more behind it.
+pub(crate) fn is_bounded(payloads: &[Bytes]) -> bool {
+    let bytes: usize = payloads.iter().map(Bytes::len).sum();
+    payloads.len() >= MAX_PAYLOADS || bytes >= MAX_BYTES
+}
+
 /// What a service retains at an address, within [`MAX_PAYLOADS`] and [`MAX_BYTES`].
 ///
 /// A service does not say when it has given all that it has: after the first, a

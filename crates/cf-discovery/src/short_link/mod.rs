@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cf_core::{
     Advertised, Advertisement, BoxFuture, BundleSet, DeliveryAddress, DeliveryService,
     DiscoveryProperties, DiscoveryProtocol, Error, Identity, ParticipantId, ProtocolId,
@@ -90,6 +91,7 @@ impl ShortLink {
         if expires_at <= now {
             return Err(LinkError::AlreadyExpired.into());
         }
+        let is_refresh = state.is_some();
         let (secret, service) = match state {
             Some(state) => self.known(&state)?,
             None => (
@@ -103,6 +105,10 @@ impl ShortLink {
         };
         self.publish(&secret, service, generation, Some(content), &seed)
             .await?;
+        if is_refresh {
+            self.check_found(&secret, &**service, generation, now)
+                .await?;
+        }
         let text = Text {
             secret: secret.clone(),
             owner: owner_hash(self.identity.id()),
@@ -136,20 +142,44 @@ impl ShortLink {
         services::published(service.publish(request).await)
     }
 
-    async fn find(&self, query: &str, now: Timestamp) -> Result<BundleSet> {
-        let text = Text::decode(query)?;
-        let service = self.services.named(&text.locator)?;
-        let address = text.secret.address();
+    /// Reads what was published as who resolves the link does: others who have it may
+    /// have filled its place.
+    async fn check_found(
+        &self,
+        secret: &PlaceSecret,
+        service: &dyn DeliveryService,
+        generation: u64,
+        now: Timestamp,
+    ) -> Result<()> {
+        let address = secret.address();
+        let payloads = reading::retained(service, &address, self.patience).await?;
+        let owner = owner_hash(self.identity.id());
+        let (best, _) = self.best(secret, &owner, &payloads, now);
+        let is_there = best.is_some_and(|best| best.generation >= generation);
+        match is_there || !reading::is_bounded(&payloads) {
+            true => Ok(()),
+            false => Err(LinkError::CrowdedOut.into()),
+        }
+    }
+
+    /// The newest publication of an owner that has not expired, and whether one has.
+    fn best(
+        &self,
+        secret: &PlaceSecret,
+        owner: &[u8; 16],
+        payloads: &[Bytes],
+        now: Timestamp,
+    ) -> (Option<Publication>, bool) {
         let mut best: Option<Publication> = None;
         let mut expired = false;
-        for payload in reading::retained(&**service, &address, self.patience).await? {
-            let Some(signed) = text.secret.open(&payload) else {
+        for payload in payloads {
+            let Some(signed) = secret.open(payload) else {
                 continue;
             };
             let Ok(found) = Publication::verify(&signed, &*self.identity) else {
                 continue;
             };
-            if owner_hash(&found.owner) != text.owner {
+            if owner_hash(&found.owner) != *owner {
                 continue;
             }
             let has_expired = |content: &Content| content.expires_at <= now;
@@ -162,6 +192,15 @@ impl ShortLink {
                 best = Some(found);
             }
         }
+        (best, expired)
+    }
+
+    async fn find(&self, query: &str, now: Timestamp) -> Result<BundleSet> {
+        let text = Text::decode(query)?;
+        let service = self.services.named(&text.locator)?;
+        let address = text.secret.address();
+        let payloads = reading::retained(&**service, &address, self.patience).await?;
+        let (best, expired) = self.best(&text.secret, &text.owner, &payloads, now);
         match best {
             Some(found) if self.is_newest(&address, found.generation) => match found.content {
                 Some(content) => Ok(content.bundles),
@@ -217,10 +256,10 @@ impl DiscoveryProtocol for ShortLink {
     }
 
     /// Publishes the bundles. With an earlier [`Advertised::state`] the text stays
-    /// the same.
+    /// the same, and what was published is read again as others read it.
     ///
     /// # Errors
-    /// `Unsupported` without a service that retains payloads, `Rejected` if the
+    /// `Unavailable` while others who have the link crowd it out, `Unsupported` without a service that retains payloads, `Rejected` if the
     /// bundles are too long for it, `Unavailable` while it can't be reached,
     /// `Misuse` for bundles that have expired.
     fn advertise(&self, advertisement: Advertisement) -> BoxFuture<'_, Result<Advertised>> {

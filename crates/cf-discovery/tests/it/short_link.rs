@@ -254,3 +254,40 @@ async fn links_of_another_implementation_resolve() {
         assert_eq!(found.unwrap(), [BundleSet::new(expected).unwrap()]);
     }
 }
+
+#[tokio::test]
+async fn an_owner_who_is_crowded_out_learns_it_and_is_found_once_there_is_room() {
+    let town = MemoryService::new("town").unwrap();
+    let (raya, saro) = (discovery(1, &town), discovery(2, &town));
+    let tap = town.observe(10);
+    let link = advertise(&raya, "first", 1, None).await;
+    let address = seen(&tap)[0].address.clone();
+    for number in 0..ShortLink::MAX_PAYLOADS {
+        put(&town, &address, vec![7; number % 50 + 1]).await;
+    }
+    let again = |text: &str, generation| Advertisement {
+        bundles: bundles(text),
+        expires_at: NOW.after(Duration::from_secs(3600)),
+        generation,
+        state: link.state.clone(),
+        now: NOW,
+        seed: [generation as u8; 32],
+    };
+    let error = raya.advertise(again("second", 2)).await.unwrap_err();
+    assert!(
+        error.is_retryable() && error.to_string().contains("rubbish"),
+        "{error}"
+    );
+    // What lies in front of the rubbish is found until it expires.
+    assert_eq!(
+        saro.resolve(&link.query, NOW).await.unwrap(),
+        [bundles("first")]
+    );
+    let room = MemoryService::new("town").unwrap();
+    let (raya, saro) = (discovery(1, &room), discovery(2, &room));
+    raya.advertise(again("third", 3)).await.unwrap();
+    assert_eq!(
+        saro.resolve(&link.query, NOW).await.unwrap(),
+        [bundles("third")]
+    );
+}
