@@ -79,6 +79,9 @@ pub(crate) enum Command {
         /// Be found by your name in the directory of the service: everybody there can
         #[arg(long, conflicts_with = "full")]
         directory: bool,
+        /// Be found by your name on the local network, while `cf` runs: everybody there sees it
+        #[arg(long, conflicts_with_all = ["full", "directory", "once"])]
+        lan: bool,
         /// Show it as a picture, for the other one's camera
         #[arg(long)]
         qr: bool,
@@ -106,6 +109,8 @@ pub(crate) enum Command {
     },
     /// Show your links
     Links,
+    /// Show who says that they are here on the local network
+    Lan,
     /// End a link; requests and conversations that came through it stay
     Revoke {
         /// Its id, or as much of it as is needed
@@ -125,7 +130,8 @@ pub(crate) enum Command {
     Blocked,
     /// Ask whoever gave you a link into a conversation
     ///
-    /// NAME is looked up in the directory of your service, NAME@SERVICE in another's.
+    /// NAME is looked up in the directory of your service, NAME@SERVICE in another's,
+    /// lan:NAME on the local network.
     /// Anybody can claim a name: if several do, NAME#START takes the one whose
     /// fingerprint starts so.
     Add {
@@ -142,10 +148,13 @@ pub(crate) enum Command {
         /// Its id, or as much of it as is needed
         id: String,
     },
-    /// Decline a request; who asked learns nothing
+    /// Decline a request; who asked learns nothing, unless you say so
     Decline {
         /// Its id, or as much of it as is needed
         id: String,
+        /// Tell them that the conversation is closed
+        #[arg(long)]
+        tell: bool,
     },
     /// Send a message, or a file
     Send {
@@ -200,6 +209,9 @@ pub(crate) enum Command {
         /// As a code for a camera, too
         #[arg(long)]
         qr: bool,
+        /// Take back that they are verified
+        #[arg(long, conflicts_with_all = ["number", "qr"])]
+        undo: bool,
     },
     /// Show the conversations
     Chats,

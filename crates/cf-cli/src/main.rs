@@ -1,49 +1,8 @@
-//! The program `cf`.
-
-mod arguments;
-mod commands;
-mod demo;
-mod home;
-mod passphrase;
-mod picture;
-mod place;
-mod show;
+//! The program `cf`: of the stock components.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use arguments::Arguments;
-use commands::Failure;
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { command, global } = Arguments::parse();
-    tell(global.verbose);
-    match commands::run(command, &global).await {
-        Ok(()) | Err(Failure::OutputGone) => ExitCode::SUCCESS,
-        Err(Failure::Told) => ExitCode::FAILURE,
-        Err(Failure::Failed(error)) => {
-            eprintln!("cf: {}", show::harmless(&error.to_string()));
-            ExitCode::FAILURE
-        }
-        Err(Failure::Usage(message)) => {
-            eprintln!("cf: {message}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// Tells on standard error what happens.
-fn tell(verbose: u8) {
-    let level = match verbose {
-        0 => tracing::Level::WARN,
-        1 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    cf_cli::run(|stock| stock).await
 }

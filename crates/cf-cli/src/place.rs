@@ -5,14 +5,18 @@ use std::sync::Arc;
 
 use cf::Connectors;
 use cf::core::{DeliveryService, Error, Result};
+use cf::discovery_lan::MdnsOptions;
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use sha2::{Digest, Sha256};
 
+use crate::Compose;
 use crate::arguments::Global;
 
 /// What the service is called where nobody names one.
 const DEFAULT_SERVICE: &str = "local:";
+
+const LAN_LOOPBACK: &str = "CF_LAN_LOOPBACK";
 
 /// A home and the service that was asked for, as absolute paths.
 pub(crate) struct Place {
@@ -20,10 +24,12 @@ pub(crate) struct Place {
     /// One URL or several. `None`: the home's own, or else the default.
     pub(crate) service: Option<String>,
     data: PathBuf,
+    /// What the home's client is composed of.
+    pub(crate) compose: Compose,
 }
 
 impl Place {
-    pub(crate) fn new(global: &Global) -> Result<Self> {
+    pub(crate) fn new(global: &Global, compose: Compose) -> Result<Self> {
         let data = choose_base_strategy()
             .map_err(|_| Error::misuse("your home directory is unknown: set HOME"))?
             .data_dir()
@@ -40,12 +46,28 @@ impl Place {
             home,
             service: (!services.is_empty()).then(|| services.join(" ")),
             data,
+            compose,
         })
     }
 
     /// The URL to use where this one is known.
     pub(crate) fn service_url(&self, known: Option<&str>) -> String {
         known.unwrap_or(DEFAULT_SERVICE).to_owned()
+    }
+
+    /// How the local network is used. With a port in `CF_LAN_LOOPBACK` nothing leaves this
+    /// machine: for tests.
+    pub(crate) fn lan(&self) -> Result<MdnsOptions> {
+        let Some(port) = std::env::var_os(LAN_LOOPBACK) else {
+            return Ok(MdnsOptions::default());
+        };
+        let port = port.to_str().and_then(|port| port.parse().ok());
+        let no_port = || Error::misuse(format!("{LAN_LOOPBACK} takes a port"));
+        Ok(MdnsOptions {
+            port: port.ok_or_else(no_port)?,
+            loopback_only: true,
+            ..MdnsOptions::default()
+        })
     }
 
     /// What can be connected to.

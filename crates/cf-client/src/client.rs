@@ -306,6 +306,15 @@ impl Client {
         self.call(move |driver, _| driver.decline(id)).await
     }
 
+    /// Declines a request, and tells its sender that the conversation is closed.
+    ///
+    /// # Errors
+    /// As [`Driver::decline_and_tell`].
+    pub async fn decline_and_tell(&self, id: InviteId) -> Result<()> {
+        self.call(move |driver, now| driver.decline_and_tell(id, now))
+            .await
+    }
+
     /// Marks that the user has compared a participant's identity key, or takes the
     /// mark back.
     ///

@@ -118,7 +118,7 @@ pub enum EventKind {
         conversation: ConversationId,
     },
     /// Somebody with another identity key claims to be the other one of a
-    /// conversation: by their name, or by naming the conversation. It may be them with
+    /// conversation: by their name or one that looks like it, or by naming the conversation. It may be them with
     /// a new identity, or somebody else. Nothing of the conversation changes.
     OtherKey {
         /// The conversation of the one who is known.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use cf_core::{BundleInfo, BundleSet, Error, ErrorKind, ProtocolId, Result, Timestamp};
+use cf_core::{BundleInfo, BundleSet, Error, ErrorKind, Locator, ProtocolId, Result, Timestamp};
 
 use crate::Client;
 
@@ -57,10 +57,12 @@ impl Client {
                 let said = refusals.iter().map(|(id, error)| format!("{id}: {error}"));
                 let said: Vec<_> = said.collect();
                 let (_, first) = &refusals[0];
-                let unknown = refusals
-                    .iter()
-                    .flat_map(|(_, error)| error.unknown_services());
-                let unknown = unknown.cloned().collect();
+                let mut unknown: Vec<Locator> = Vec::new();
+                for locator in refusals.iter().flat_map(|(_, it)| it.unknown_services()) {
+                    if !unknown.contains(locator) {
+                        unknown.push(locator.clone());
+                    }
+                }
                 Error::new(first.kind(), said.join("; ")).for_services(unknown)
             }
         })
@@ -93,6 +95,13 @@ impl Client {
             let Ok(info) = self.call(read).await else {
                 continue;
             };
+            // One client that is found in two ways is no second one.
+            let same = |(_, other): &(BundleSet, BundleInfo)| {
+                info.owner.is_some() && other.owner == info.owner
+            };
+            if meant.iter().any(same) {
+                continue;
+            }
             let is_meant = start.is_none_or(|start| {
                 let start = start.to_ascii_lowercase();
                 fingerprint(&info).starts_with(&start)

@@ -237,8 +237,11 @@ impl Client {
         self.call(|driver, _| Ok(driver.refused_invites())).await
     }
 
-    /// Makes bundles for a discovery of the application's own. They belong to no
-    /// link: they can't be revoked, and do not refresh themselves.
+    /// Makes bundles for a discovery of the application's own. They belong to no link:
+    /// they can't be revoked, do not refresh themselves, and have no rate. As many
+    /// requests as [`UNLINKED_QUOTA`](crate::limits::UNLINKED_QUOTA) says wait through all
+    /// of them together, so that a flood of one crowds out the others: an application that
+    /// gives them to strangers should be a discovery, and make links.
     ///
     /// # Errors
     /// Those of the components.

@@ -87,6 +87,7 @@ pub(crate) struct Shell {
 enum Done {
     Advertised(LinkId, Result<Advertised>),
     Withdrawn(LinkId, Result<()>),
+    Resumed,
 }
 
 /// The tasks of the delivery services that one driver speaks with.
@@ -146,6 +147,7 @@ impl Shell {
     /// it asked for is durable.
     pub(crate) async fn run(mut self) {
         self.take(None);
+        self.resume();
         let mut open = true;
         while open || self.committing.is_some() || !self.waiting.is_empty() {
             self.commit();
@@ -187,7 +189,7 @@ impl Shell {
                         Ok(Done::Withdrawn(link, withdrawn)) => {
                             self.driver.withdrawn(link, withdrawn, now);
                         }
-                        Err(_) => {}
+                        Ok(Done::Resumed) | Err(_) => {}
                     }
                     self.take(None);
                 }
@@ -349,6 +351,22 @@ impl Shell {
             let late = |_| Err(Error::unavailable("the discovery does not answer"));
             Done::Advertised(link, advertised.unwrap_or_else(late))
         });
+    }
+
+    /// Has the discoveries go on with what they did when the client ran before.
+    fn resume(&mut self) {
+        for (discovery, state) in self.driver.resumptions() {
+            let components = self.parts.components.clone();
+            self.advertising.spawn(async move {
+                let resuming = async { components.discovery(&discovery)?.resume(state).await };
+                match tokio::time::timeout(ADVERTISING, resuming).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%discovery, %error, "a link is not resumed"),
+                    Err(_) => tracing::warn!(%discovery, "a link is not resumed in time"),
+                }
+                Done::Resumed
+            });
+        }
     }
 
     fn until_wake(&mut self) -> Duration {

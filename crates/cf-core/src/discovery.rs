@@ -50,6 +50,20 @@ pub trait DiscoveryProtocol: Send + Sync {
     /// `Unsupported` if it only resolves.
     fn advertise(&self, advertisement: Advertisement) -> BoxFuture<'_, Result<Advertised>>;
 
+    /// Goes on with what [`advertise`](Self::advertise) began, in a client that has
+    /// started again: for a protocol that is found only while it runs. By default there is
+    /// nothing to do.
+    ///
+    /// `state` is what [`Advertised::state`] said. A client calls it once, at its start,
+    /// for each query that has not ended.
+    ///
+    /// # Errors
+    /// `Unavailable` while what it needs can't be reached.
+    fn resume(&self, state: crate::Secret) -> BoxFuture<'_, Result<()>> {
+        drop(state);
+        Box::pin(async { Ok(()) })
+    }
+
     /// Ends a query that can be refreshed, so that who resolves it learns that its
     /// owner has revoked it, for as long as the service shows them that.
     ///

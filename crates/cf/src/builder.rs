@@ -17,6 +17,8 @@ pub fn builder(display_name: &str) -> Builder {
         identity: None,
         store: None,
         components: Components::default(),
+        #[cfg(feature = "lan")]
+        network: None,
     }
 }
 
@@ -38,6 +40,8 @@ pub struct Builder {
     identity: Option<Arc<dyn Identity>>,
     store: Option<Arc<dyn Store>>,
     components: Components,
+    #[cfg(feature = "lan")]
+    network: Option<Arc<dyn cf_discovery_lan::Network>>,
 }
 
 impl Builder {
@@ -76,6 +80,14 @@ impl Builder {
         self
     }
 
+    /// Adds `/cf/discovery/lan/1` after the other discoveries: by the display name, on
+    /// this network. Nothing is announced before a link asks for it.
+    #[cfg(feature = "lan")]
+    pub fn lan(mut self, network: Arc<dyn cf_discovery_lan::Network>) -> Self {
+        self.network = Some(network);
+        self
+    }
+
     /// Adds an initialization protocol.
     pub fn initialization(mut self, init: impl InitializationProtocol + 'static) -> Self {
         self.components.initializations.push(Arc::new(init));
@@ -98,6 +110,8 @@ impl Builder {
             identity,
             store,
             mut components,
+            #[cfg(feature = "lan")]
+            network,
         } = self;
         if components.framings.is_empty() {
             components.framings.push(Arc::new(cf_framing::Tagged));
@@ -132,6 +146,13 @@ impl Builder {
                 components.discoveries.push(Arc::new(named));
             }
             components.discoveries.push(Arc::new(cf_discovery::Link));
+        }
+        #[cfg(feature = "lan")]
+        if let Some(network) = network {
+            let others = components.discoveries.clone();
+            let lan = || cf_discovery_lan::Lan::new(network.clone(), others.clone());
+            let named = lan().named(&display_name).unwrap_or_else(|_| lan());
+            components.discoveries.push(Arc::new(named));
         }
         let store = store.unwrap_or_else(|| Arc::new(cf_store::MemoryStore::default()));
         let profile = Profile {

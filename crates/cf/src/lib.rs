@@ -13,7 +13,7 @@ mod random;
 pub use builder::{Builder, builder};
 pub use cf_client::{
     Blocked, Client, Common, Components, ConversationInfo, Counters, Event, EventKind, Events,
-    Finding, LinkId, LinkInfo, LinkOptions, LinkState, Profile, Request, Severity, lint,
+    Finding, LinkId, LinkInfo, LinkOptions, LinkState, Profile, Request, Severity, lint, seen_as,
 };
 pub use connectors::{Connected, Connectors};
 pub use home::Home;
@@ -24,6 +24,8 @@ pub use cf_content as content;
 pub use cf_conversation as conversation;
 pub use cf_core as core;
 pub use cf_discovery as discovery;
+#[cfg(feature = "lan")]
+pub use cf_discovery_lan as discovery_lan;
 pub use cf_ds as ds;
 #[cfg(feature = "mqtt")]
 pub use cf_ds_mqtt as ds_mqtt;

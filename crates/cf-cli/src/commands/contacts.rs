@@ -23,7 +23,7 @@ pub(super) async fn link(
     file: Option<PathBuf>,
     out: &mut Output,
 ) -> Outcome {
-    let link = only(session.call(wanted).await?)?;
+    let link = only(session.call(wanted.clone()).await?)?;
     let text = link["link"].as_str().unwrap_or_default();
     if let Some(path) = file {
         std::fs::write(path, format!("{text}\n"))?;
@@ -35,6 +35,13 @@ pub(super) async fn link(
         out.hint(Picture::of(text)?.to_terminal().trim_end())?;
     }
     out.object(&link, |link| Some(show::line(link, "link")))?;
+    if matches!(wanted, Call::Link { lan: true, .. }) {
+        out.hint(&format!(
+            "Everybody on this network sees that name while cf runs, for instance `cf read \
+             --follow`, and can ask you. To end it: `cf revoke {}`.",
+            show::short(&link, "id")
+        ))?;
+    }
     Ok(())
 }
 
@@ -157,17 +164,28 @@ pub(super) async fn requests(session: &mut Session, out: &mut Output) -> Outcome
                 label if label.is_empty() => label,
                 label => format!(" through {label}"),
             };
+            let looks_like = looks_like(request);
             Some(match request["supported"].as_bool() {
-                Some(true) => format!("{id}  {name} ({from}…) asks for a conversation{through}: cf accept {id}"),
+                Some(true) => format!("{id}  {name} ({from}…) asks for a conversation{through}: cf accept {id}{looks_like}"),
                 _ => format!(
                     "{id}  {name} ({from}…) wants to talk with {protocol}, which this version does not have; \
-                     it is kept. Specification: {}",
+                     it is kept. Specification: {}{looks_like}",
                     show::line(request, "specification")
                 ),
             })
         })?;
     }
     Ok(())
+}
+
+/// Warns of a name that is taken for a contact's, and whose key is another.
+pub(super) fn looks_like(value: &Value) -> String {
+    match show::line(value, "looks_like") {
+        name if name.is_empty() => String::new(),
+        name => format!(
+            "\n          *** It is NOT {name}, whom you know: the name looks alike, the key is another."
+        ),
+    }
 }
 
 pub(super) async fn accept(session: &mut Session, id: &str, out: &mut Output) -> Outcome {
@@ -186,19 +204,35 @@ pub(super) async fn accept(session: &mut Session, id: &str, out: &mut Output) ->
     Ok(())
 }
 
-pub(super) async fn decline(session: &mut Session, id: &str, out: &mut Output) -> Outcome {
+pub(super) async fn decline(
+    session: &mut Session,
+    id: &str,
+    tell: bool,
+    out: &mut Output,
+) -> Outcome {
     session.settle().await?;
     let request = find(session, id).await?;
     let id = request["request"].as_str().unwrap_or_default().to_owned();
     let before = session.renewals();
-    let declined = match session.call(Call::Decline { id: id.clone() }).await {
+    let declined = match session
+        .call(Call::Decline {
+            id: id.clone(),
+            tell,
+        })
+        .await
+    {
         // The owner was gone after it had declined.
         Err(error) if error.kind() == ErrorKind::Misuse && session.renewals() > before => {
-            json!({ "request": id, "declined": true })
+            json!({ "request": id, "declined": true, "told": tell })
         }
         declined => only(declined?)?,
     };
-    out.object(&declined, |_| Some("Declined.".to_owned()))?;
+    out.object(&declined, |_| {
+        Some(match tell {
+            true => "Declined; they are told that the conversation is closed.".to_owned(),
+            false => "Declined.".to_owned(),
+        })
+    })?;
     Ok(())
 }
 

@@ -18,6 +18,26 @@ pub(super) async fn links(session: &mut Session, out: &mut Output) -> Outcome {
     Ok(())
 }
 
+pub(super) async fn lan(session: &mut Session, out: &mut Output) -> Outcome {
+    let names = session.call(Call::Lan).await?;
+    if names.is_empty() {
+        out.hint("Nobody on this network says that they are here.")?;
+    }
+    for found in &names {
+        out.object(found, |found| {
+            let (name, link) = (show::line(found, "name"), show::line(found, "link"));
+            Some(match found["claims"].as_u64() {
+                Some(1) => format!("{name}: cf add '{link}'"),
+                _ => format!(
+                    "{name}: {} say so; cf add '{link}' tells them apart",
+                    found["claims"]
+                ),
+            })
+        })?;
+    }
+    Ok(())
+}
+
 /// What a link is called: its label, or the start of its id.
 pub(super) fn called(link: &Value) -> String {
     called_by(link, "id")

@@ -17,10 +17,10 @@ use std::time::Duration;
 use cf::core::{Error, ErrorKind, Result};
 
 use crate::arguments::{Command, Global};
-use crate::demo;
 use crate::home::{Call, Session};
 use crate::place::Place;
 use crate::show::Output;
+use crate::{Compose, demo};
 
 /// How long a command waits at its end for what is not published yet.
 const LINGER: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
+pub(crate) async fn run(command: Command, global: &Global, compose: Compose) -> Outcome {
     let mut out = Output::new(global.json);
     if let Command::Demo = command {
         return Ok(demo::run(global.json).await?);
@@ -64,7 +64,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
     if let Command::Check { first, second } = command {
         return describe::check(&first, second.as_deref(), &mut out);
     }
-    let place = Place::new(global)?;
+    let place = Place::new(global, compose)?;
     if let Command::Init { name, passphrase } = command {
         return init::run(&place, &name, passphrase, &mut out).await;
     }
@@ -76,6 +76,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
         Command::Link {
             full,
             directory,
+            lan,
             once,
             days,
             label,
@@ -89,6 +90,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                 id: send::draw_id(),
                 full,
                 directory,
+                lan,
                 once,
                 days,
                 label,
@@ -98,6 +100,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             contacts::link(&mut session, wanted, qr, png, file, &mut out).await
         }
         Command::Links => links::links(&mut session, &mut out).await,
+        Command::Lan => links::lan(&mut session, &mut out).await,
         Command::Revoke { id } => links::revoke(&mut session, &id, &mut out).await,
         Command::Block { who } => links::block(&mut session, &who, &mut out).await,
         Command::Unblock { who } => links::unblock(&mut session, &who, &mut out).await,
@@ -107,7 +110,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
         }
         Command::Requests => contacts::requests(&mut session, &mut out).await,
         Command::Accept { id } => contacts::accept(&mut session, &id, &mut out).await,
-        Command::Decline { id } => contacts::decline(&mut session, &id, &mut out).await,
+        Command::Decline { id, tell } => contacts::decline(&mut session, &id, tell, &mut out).await,
         Command::Send {
             who,
             text,
@@ -130,9 +133,12 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
         Command::Config { setting, value } => {
             status::config(&mut session, setting, value, &mut out).await
         }
-        Command::Verify { who, number, qr } => {
-            verify::run(&mut session, who, number, qr, &mut out).await
-        }
+        Command::Verify {
+            who, undo: true, ..
+        } => verify::undo(&mut session, who, &mut out).await,
+        Command::Verify {
+            who, number, qr, ..
+        } => verify::run(&mut session, who, number, qr, &mut out).await,
         Command::Chats => status::chats(&mut session, &mut out).await,
         Command::Status => status::status(&mut session, &mut out).await,
         Command::Describe { toml } => describe::describe(&mut session, toml, &mut out).await,

@@ -118,7 +118,7 @@ fn other_key(event: &Value, name: &str, talk: &str) -> String {
         _ => "You have not verified the one you know.",
     };
     format!(
-        "*** WARNING: somebody {key} claims to be {name}, and that is NOT the key of \
+        "*** WARNING: somebody {key} is called {name}, and that is NOT the key of \
          conversation {talk}.\n    {verified}\n    It is somebody else, or {name} with a new \
          identity: ask them in another way before you accept or say anything."
     )

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Outcome, only};
+use super::{Outcome, contacts, only};
 use crate::arguments::{Setting, Switch};
 use crate::home::{Call, Session};
 use crate::show::{self, Output};
@@ -23,7 +23,10 @@ pub(super) async fn chats(session: &mut Session, out: &mut Output) -> Outcome {
                 mark("blocked", "  (blocked)"),
             );
             let protocol = show::line(chat, "conversation_protocol");
-            Some(format!("{id}  {name}  {protocol}{verified}{blocked}"))
+            Some(format!(
+                "{id}  {name}  {protocol}{verified}{blocked}{}",
+                contacts::looks_like(chat)
+            ))
         })?;
     }
     Ok(())

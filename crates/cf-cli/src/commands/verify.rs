@@ -43,6 +43,15 @@ pub(super) async fn run(
     Ok(())
 }
 
+pub(super) async fn undo(session: &mut Session, who: String, out: &mut Output) -> Outcome {
+    let undone = only(session.call(Call::Unverify { who }).await?)?;
+    out.object(&undone, |undone| {
+        let name = show::line(undone, "name");
+        Some(format!("{name} is not verified any more."))
+    })?;
+    Ok(())
+}
+
 /// Tells that the numbers differ, in a way that nobody overlooks.
 fn mismatch(verified: &serde_json::Value, out: &mut Output) -> Outcome {
     let name = show::line(verified, "name");

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The version of what goes over the socket.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// The first line of a connection.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +28,7 @@ pub(crate) enum Call {
         id: String,
         full: bool,
         directory: bool,
+        lan: bool,
         once: bool,
         days: u64,
         label: String,
@@ -35,6 +36,8 @@ pub(crate) enum Call {
         rate: u32,
     },
     Links,
+    /// Who says that they are on the local network.
+    Lan,
     Revoke {
         id: String,
     },
@@ -54,6 +57,7 @@ pub(crate) enum Call {
     },
     Decline {
         id: String,
+        tell: bool,
     },
     /// Which conversation a name or id means.
     Find {
@@ -119,6 +123,10 @@ pub(crate) enum Call {
     Verify {
         who: String,
         number: Option<String>,
+    },
+    /// Takes back that a contact is verified.
+    Unverify {
+        who: String,
     },
     /// What the client is composed of.
     Describe,

@@ -26,6 +26,36 @@ impl Names {
     }
 }
 
+/// Contacts by how their names are seen, to notice who looks like one.
+pub(super) struct Seen(HashMap<String, Vec<(Option<ParticipantId>, String)>>);
+
+impl Seen {
+    pub(super) fn new(conversations: &[ConversationInfo]) -> Self {
+        let mut seen: HashMap<_, Vec<_>> = HashMap::new();
+        for info in conversations {
+            if let Some(name) = cf::seen_as(&info.name) {
+                let contact = (info.participant.clone(), info.name.clone());
+                seen.entry(name).or_default().push(contact);
+            }
+        }
+        Self(seen)
+    }
+
+    /// Adds the name of a contact with another key that people take for this one.
+    pub(super) fn mark(
+        &self,
+        mut value: Value,
+        participant: Option<&ParticipantId>,
+        name: &str,
+    ) -> Value {
+        let all = cf::seen_as(name).and_then(|name| self.0.get(&name));
+        let mut all = all.into_iter().flatten();
+        let other = all.find(|(other, _)| other.as_ref() != participant);
+        value["looks_like"] = other.map_or(Value::Null, |(_, name)| json!(name));
+        value
+    }
+}
+
 pub(super) fn request(request: &Request) -> Value {
     json!({
         "request": request.id.to_string(),

@@ -1,11 +1,13 @@
 //! The process that has the home open: what it does for itself and for others.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cf::content::{Attachment, Content};
 use cf::core::{ContentId, ConversationId, Error, ErrorKind, Locator, ParticipantId, Result};
 use cf::discovery::{Directory, Link};
+use cf::discovery_lan::{Lan, Network};
 use cf::identity::SafetyNumber;
 use cf::{Client, ConversationInfo, EventKind, Home, LinkId, LinkOptions, Request};
 use serde_json::{Value, json};
@@ -14,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::call::Call;
-use super::describe::{self, Names};
+use super::describe::{self, Names, Seen};
 
 /// How long a reader waits for events before it is answered with none.
 const WAIT: Duration = Duration::from_secs(5);
@@ -34,6 +36,7 @@ pub(super) struct Owner {
     place: String,
     service: String,
     locator: String,
+    network: Arc<dyn Network>,
     /// One after the other, so that nobody is asked twice.
     adding: Mutex<()>,
     /// Whether receipts may wait for others to travel with.
@@ -47,6 +50,7 @@ impl Owner {
         place: &str,
         service: &str,
         locator: &str,
+        network: Arc<dyn Network>,
     ) -> Self {
         Self {
             home,
@@ -54,6 +58,7 @@ impl Owner {
             place: place.to_owned(),
             service: service.to_owned(),
             locator: locator.to_owned(),
+            network,
             adding: Mutex::default(),
             has_read: AtomicBool::new(false),
         }
@@ -70,6 +75,7 @@ impl Owner {
                 id,
                 full,
                 directory,
+                lan,
                 once,
                 days,
                 label,
@@ -83,9 +89,10 @@ impl Owner {
                     rate,
                     lifetime: Duration::from_secs(days * 24 * 60 * 60),
                     one_time: once,
-                    discovery: match (full, directory) {
-                        (true, _) => Some(Link::ID),
-                        (_, true) => Some(Directory::ID),
+                    discovery: match (full, directory, lan) {
+                        (true, _, _) => Some(Link::ID),
+                        (_, true, _) => Some(Directory::ID),
+                        (_, _, true) => Some(Lan::ID),
                         _ => None,
                     },
                 };
@@ -95,6 +102,11 @@ impl Owner {
             Call::Links => {
                 let links = self.client.links().await?;
                 Ok(links.iter().map(describe::link).collect())
+            }
+            Call::Lan => {
+                let names = cf::discovery_lan::names(&*self.network).await?.into_iter();
+                let named = |(name, count)| json!({ "name": name, "claims": count, "link": format!("{}{name}", Lan::PREFIX) });
+                Ok(names.map(named).collect())
             }
             Call::Revoke { id } => {
                 let link = LinkId::from_slice(&describe::unhex(&id)?)?;
@@ -127,14 +139,22 @@ impl Owner {
             },
             Call::Requests => {
                 let requests = self.client.requests().await?;
-                Ok(requests.iter().map(describe::request).collect())
+                let seen = Seen::new(&self.client.conversations().await?);
+                let shown = |request: &Request| {
+                    let value = describe::request(request);
+                    seen.mark(value, request.from.as_ref(), &request.name)
+                };
+                Ok(requests.iter().map(shown).collect())
             }
             Call::Accept { id, conversation } => self.accept(&id, &conversation).await,
-            Call::Decline { id } => {
+            Call::Decline { id, tell } => {
                 let request = self.request(&id).await?;
-                self.client.decline(request.id).await?;
+                match tell {
+                    true => self.client.decline_and_tell(request.id).await?,
+                    false => self.client.decline(request.id).await?,
+                }
                 Ok(vec![
-                    json!({ "request": request.id.to_string(), "declined": true }),
+                    json!({ "request": request.id.to_string(), "declined": true, "told": tell }),
                 ])
             }
             Call::Find { who } => Ok(vec![describe::conversation(&self.find(&who).await?)]),
@@ -198,9 +218,24 @@ impl Owner {
             Call::Bytes { seq, offset, len } => self.bytes(seq, offset, len).await,
             Call::Chats => {
                 let conversations = self.client.conversations().await?;
-                Ok(conversations.iter().map(describe::conversation).collect())
+                let seen = Seen::new(&conversations);
+                let shown = |info: &ConversationInfo| {
+                    let value = describe::conversation(info);
+                    seen.mark(value, info.participant.as_ref(), &info.name)
+                };
+                Ok(conversations.iter().map(shown).collect())
             }
             Call::Verify { who, number } => self.verify(&who, number.as_deref()).await,
+            Call::Unverify { who } => {
+                let found = self.find(&who).await?;
+                let participant = found.participant.clone().ok_or_else(|| {
+                    Error::unsupported("this conversation has no other one who could be verified")
+                })?;
+                self.client.set_verified(participant, false).await?;
+                let mut told = describe::conversation(&found);
+                told["verified"] = json!(false);
+                Ok(vec![told])
+            }
             Call::Describe => {
                 let file = cf::descriptor::to_json(&self.client.descriptor())?;
                 let file = serde_json::from_str(&file);

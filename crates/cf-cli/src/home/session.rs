@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cf::Home;
 use cf::core::{Error, Locator, Result, Secret};
+use cf::discovery_lan::{Mdns, Network};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -193,16 +194,18 @@ impl Session {
             home.set_service(&url)?;
         }
         let locator = service.locator().to_string();
+        let network: Arc<dyn Network> = Arc::new(Mdns::new(self.place.lan()?)?);
         let mut builder = home.builder().shared_service(service);
+        builder = builder.lan(network.clone());
         for further in home.further_services()? {
             match self.place.connect(further.as_str()).await {
                 Ok(service) => builder = builder.shared_service(service),
                 Err(error) => tracing::warn!(%further, %error, "a service is not there"),
             }
         }
-        let client = builder.open()?;
+        let client = (self.place.compose)(builder).open()?;
         let shown = folder.display().to_string();
-        let owner = Arc::new(Owner::new(home, client, &shown, &url, &locator));
+        let owner = Arc::new(Owner::new(home, client, &shown, &url, &locator, network));
         let server = Server::start(folder, &owner)?;
         Ok(Access::Owner(owner, server))
     }

@@ -134,3 +134,40 @@ fn who_is_blocked_is_not_shown() {
         Some(1)
     );
 }
+
+#[test]
+fn who_declines_may_say_so_and_names_that_look_alike_are_shown() {
+    let town = Town::with_two();
+    let names = [("oscar", "Oscar"), ("saro-2", "S\u{0430}ro")];
+    let link = town.json("raya", &["link"]).remove(0);
+    for (who, name) in names {
+        town.json(who, &["init", "--name", name]);
+        town.json(who, &["add", id(&link, "link")]);
+    }
+    let asked = town.json("raya", &["requests"]);
+    let by_name = |name| asked.iter().find(|it| it["name"] == name).expect("asked");
+    assert_eq!(by_name("Oscar")["looks_like"], Value::Null);
+    let alike = by_name(names[1].1);
+    assert_eq!(alike["looks_like"], "Saro");
+    let shown = town.run("raya", &["requests"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("It is NOT Saro, whom you know"), "{shown}");
+    let read = town.run("raya", &["read"]);
+    let read = String::from_utf8_lossy(&read.stdout).into_owned();
+    assert!(read.contains("*** WARNING"), "{read}");
+
+    let declined = town.json(
+        "raya",
+        &["decline", "--tell", id(by_name("Oscar"), "request")],
+    );
+    assert_eq!(declined[0]["told"], true);
+    let told = town.json("oscar", &["read"]);
+    assert!(
+        told.iter().any(|event| event["event"] == "closed"),
+        "{told:?}"
+    );
+    town.json("raya", &["accept", id(alike, "request")]);
+    let shown = town.run("raya", &["chats"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("It is NOT"), "{shown}");
+}

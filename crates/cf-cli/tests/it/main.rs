@@ -11,6 +11,7 @@ mod files;
 mod hidden;
 mod home;
 mod kills;
+mod lan;
 mod links;
 mod meeting;
 mod services;

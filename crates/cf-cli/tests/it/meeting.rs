@@ -1,5 +1,8 @@
 //! Ways to be found: files, pictures, names, and services that are new.
 
+use std::io::{Read, Write};
+use std::process::ExitStatus;
+
 use serde_json::Value;
 
 use crate::Town;
@@ -100,6 +103,72 @@ fn a_service_that_is_new_is_asked_about_before_anything_contacts_it() {
     assert_eq!(raya(&["--json", "requests"]).len(), 1);
     // From now on.
     town.json("saro", &["add", &link]);
+}
+
+/// Somebody at a terminal is asked, and only a yes connects.
+#[test]
+fn a_person_is_asked_before_a_new_service_is_contacted() {
+    let town = Town::new();
+    people(&town, &["Saro"]);
+    let raya = |arguments: &[&str]| {
+        let mut command = town.command("raya", arguments);
+        let output = command.env("CF_DS", "local:").output().expect("it runs");
+        assert!(output.status.success(), "{arguments:?}");
+        crate::objects(&String::from_utf8(output.stdout).expect("text"))
+    };
+    raya(&["--json", "init", "--name", "Raya"]);
+    let link = text(&raya(&["--json", "link"])[0], "link").to_owned();
+    let locator = text(&raya(&["--json", "status"])[0], "locator").to_owned();
+    for (answer, is_yes) in [
+        ("n\n", false),
+        ("\n", false),
+        ("\x04", false),
+        ("y\n", true),
+    ] {
+        let (said, status) = at_a_terminal(&town, "saro", &["add", &link], "[y/N] ", answer);
+        assert!(
+            said.contains(&format!("is reached through {locator}")),
+            "{said}"
+        );
+        assert!(said.contains("will see your network address"), "{said}");
+        assert_eq!(status.success(), is_yes, "{answer:?}: {said}");
+        assert_eq!(town.json("saro", &["chats"]).len(), usize::from(is_yes));
+    }
+    assert_eq!(raya(&["--json", "requests"]).len(), 1);
+}
+
+/// Runs the program at a terminal, and answers once it has asked.
+fn at_a_terminal(
+    town: &Town,
+    who: &str,
+    arguments: &[&str],
+    question: &str,
+    answer: &str,
+) -> (String, ExitStatus) {
+    let (mut terminal, other_end) = pty_process::blocking::open().expect("a terminal");
+    let command = town.command(who, arguments);
+    let mut started = pty_process::blocking::Command::new(command.get_program());
+    started = started.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        started = match value {
+            Some(value) => started.env(name, value),
+            None => started.env_remove(name),
+        };
+    }
+    let mut child = started.spawn(other_end).expect("the program was built");
+    let (mut said, mut answered, mut some) = (Vec::new(), false, [0; 1024]);
+    // The end of it is an error: nobody holds the other end any more.
+    while let Ok(len @ 1..) = terminal.read(&mut some) {
+        said.extend(&some[..len]);
+        if !answered && String::from_utf8_lossy(&said).ends_with(question) {
+            terminal.write_all(answer.as_bytes()).expect("it reads");
+            answered = true;
+        }
+    }
+    let status = child.wait().expect("it ends");
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(answered, "it did not ask: {said}");
+    (said, status)
 }
 
 #[test]

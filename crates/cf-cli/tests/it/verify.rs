@@ -55,6 +55,10 @@ fn two_compare_their_numbers() {
     town.json("raya", &["verify", "Saro", &digits]);
     let chats = town.run("raya", &["chats"]);
     assert!(String::from_utf8_lossy(&chats.stdout).contains("  verified"));
+
+    let undone = town.run("raya", &["verify", "Saro", "--undo"]);
+    assert!(String::from_utf8_lossy(&undone.stdout).contains("not verified any more"));
+    assert_eq!(verified(&town, "raya"), [json!(false)]);
 }
 
 #[test]

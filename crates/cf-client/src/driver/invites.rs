@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    ConversationId, DeliveryPoint, Error, InstanceId, Invitation, Invite, InviteId, Offer, OfferId,
-    OutgoingInvite, Peer, PeerId, ProtocolId, Result, Scan, SealedInvite, Secret, Setup, Timestamp,
+    Conversation, ConversationId, DeliveryPoint, Error, Input, InstanceId, Invitation, Invite,
+    InviteId, Offer, OfferId, OutgoingInvite, Output, Peer, PeerId, ProtocolId, Result, Scan,
+    SealedInvite, Secret, Setup, Timestamp,
 };
 
 use super::instances::{Beginning, Standing};
@@ -299,6 +300,43 @@ impl Driver {
         renews: bool,
         now: Timestamp,
     ) -> Result<InstanceId> {
+        let machine = self.join_machine(invitation, now)?;
+        let invite = &invitation.invite;
+        let protocol = invite.conversation_protocol.clone();
+        if let Some(offer) = invite.offer {
+            self.spend_offer(&protocol, offer)?;
+        }
+        let mut record = wire::Conversation {
+            name: invite.display_name.clone(),
+            precedence: Bytes::copy_from_slice(&invitation.precedence),
+            invited_at: invite.sent_at.0,
+            settled_at: now.0,
+            renews,
+            ..wire::Conversation::default()
+        };
+        if invite.conversation != conversation {
+            record.named = Bytes::copy_from_slice(invite.conversation.as_bytes());
+        }
+        if renews {
+            Standing::Pending.put(&mut record);
+        }
+        let beginning = Beginning {
+            conversation,
+            protocol,
+            participant: invitation.from.clone(),
+            record,
+        };
+        let instance = self.start(beginning, machine, now);
+        self.work.push_back(Work::GiveContact(instance));
+        Ok(instance)
+    }
+
+    /// The session of an invite, of which nothing is kept yet.
+    fn join_machine(
+        &mut self,
+        invitation: &Invitation,
+        now: Timestamp,
+    ) -> Result<Box<dyn Conversation>> {
         let invite = &invitation.invite;
         let protocol = invite.conversation_protocol.clone();
         let component = self
@@ -339,33 +377,7 @@ impl Driver {
             random: &mut *self.random,
             records: &cf_core::EmptyRecords,
         };
-        let machine = component.join(setup, &mut env)?;
-        if let Some(offer) = invite.offer {
-            self.spend_offer(&protocol, offer)?;
-        }
-        let mut record = wire::Conversation {
-            name: invite.display_name.clone(),
-            precedence: Bytes::copy_from_slice(&invitation.precedence),
-            invited_at: invite.sent_at.0,
-            settled_at: now.0,
-            renews,
-            ..wire::Conversation::default()
-        };
-        if invite.conversation != conversation {
-            record.named = Bytes::copy_from_slice(invite.conversation.as_bytes());
-        }
-        if renews {
-            Standing::Pending.put(&mut record);
-        }
-        let beginning = Beginning {
-            conversation,
-            protocol,
-            participant: invitation.from.clone(),
-            record,
-        };
-        let instance = self.start(beginning, machine, now);
-        self.work.push_back(Work::GiveContact(instance));
-        Ok(instance)
+        component.join(setup, &mut env)
     }
 
     /// Declines a request: it is forgotten, and the sender learns nothing.
@@ -375,6 +387,31 @@ impl Driver {
     pub fn decline(&mut self, id: InviteId) -> Result<()> {
         self.request(id)?;
         self.forget_request(id);
+        Ok(())
+    }
+
+    /// Declines a request, and tells its sender that the conversation is closed. Nothing
+    /// is kept of it here; that it arrives is not sure.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn decline_and_tell(&mut self, id: InviteId, now: Timestamp) -> Result<()> {
+        let invitation = self.request(id)?.invitation()?;
+        let mut machine = self.join_machine(&invitation, now)?;
+        let mut env = cf_core::Env {
+            now,
+            random: &mut *self.random,
+            records: &cf_core::EmptyRecords,
+        };
+        machine.handle(Input::Close, &mut env)?;
+        // No conversation begins: of all that it would do, only what it says is done.
+        while let Some(output) = machine.poll_output() {
+            if let Output::Publish(publish) = output {
+                self.publish_alone(publish);
+            }
+        }
+        self.forget_request(id);
+        self.settle(now);
         Ok(())
     }
 

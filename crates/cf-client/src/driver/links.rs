@@ -83,6 +83,10 @@ impl Entry {
         }
     }
 
+    pub(super) fn is_live(&self) -> bool {
+        self.state() == LinkState::Live
+    }
+
     /// When it gets new keys.
     pub(super) fn rotates_at(&self) -> Timestamp {
         let full = self.record.generations.len() >= MAX_GENERATIONS;
@@ -96,8 +100,7 @@ impl Entry {
 
     /// When it is published again.
     pub(super) fn refreshes_at(&self) -> Timestamp {
-        let live = self.state() == LinkState::Live;
-        if !live || self.record.refresh_at == 0 || self.publishing {
+        if !self.is_live() || self.record.refresh_at == 0 || self.publishing {
             return Timestamp::NEVER;
         }
         let at = Timestamp(self.record.refresh_at).min(self.rotates_at());
@@ -374,7 +377,6 @@ impl Driver {
         if record.revoked || record.query.is_empty() {
             return None;
         }
-        let live = entry.state() == LinkState::Live;
         Some(LinkInfo {
             id,
             label: record.label.clone(),
@@ -384,7 +386,7 @@ impl Driver {
             state: entry.state(),
             created_at: Timestamp(record.created_at),
             expires_at: Timestamp(record.expires_at),
-            refresh_at: (live && record.refresh_at > 0)
+            refresh_at: (entry.is_live() && record.refresh_at > 0)
                 .then(|| Timestamp(record.refresh_at).max(entry.retry_at)),
             problem: entry.problem.clone(),
             generation: record.generations.last().map_or(0, |g| g.number),

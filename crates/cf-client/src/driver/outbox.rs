@@ -103,6 +103,16 @@ impl Driver {
         }
     }
 
+    /// Puts a frame of no conversation that is kept into the outbox.
+    pub(super) fn publish_alone(&mut self, publish: Publish) {
+        for point in publish.points {
+            match self.encode(&point, &publish.frame) {
+                Ok(payload) => self.put_outgoing(None, None, vec![(point, payload)], None),
+                Err(error) => self.rejected("failed.encode", &error),
+            }
+        }
+    }
+
     /// Puts an invite into the outbox, unless it still waits there.
     pub(super) fn put_invite_payload(
         &mut self,

@@ -90,6 +90,17 @@ impl Driver {
         Ok(())
     }
 
+    /// Which queries discoveries are to go on with, in a client that has started again:
+    /// those of the links that can be used.
+    pub fn resumptions(&self) -> Vec<(ProtocolId, Secret)> {
+        let live = self.links.known().filter(|(_, entry)| entry.is_live());
+        let resumption = |(_, entry): (&LinkId, &Entry)| {
+            let state = Secret::from(&entry.record.state.as_ref()?[..]);
+            Some((ProtocolId::parse(&entry.record.discovery).ok()?, state))
+        };
+        live.filter_map(resumption).collect()
+    }
+
     /// Has the discovery say that a link was revoked.
     pub(super) fn withdraw_link(&mut self, id: LinkId, now: Timestamp) {
         let mut seed = [0; 32];

@@ -7,6 +7,7 @@ use cf_core::{ConversationId, Error, ParticipantId, Result, Scan, Timestamp};
 
 use super::Driver;
 use crate::event::EventKind;
+use crate::names::seen_as;
 use crate::records::{self, VERIFIED, wire};
 
 /// How many other keys are told of for each conversation while the client runs;
@@ -21,7 +22,7 @@ pub(super) struct Trust {
     /// Whose key the user has compared: never by name, so that another key has no
     /// mark.
     verified: HashSet<ParticipantId>,
-    /// The conversations of two by the hash of the other one's plain name.
+    /// The conversations of two by the hash of how the other one's name is seen.
     names: BTreeSet<(u64, ConversationId)>,
     /// Other keys that were told of, by the conversation that they claim.
     told: BTreeSet<(ConversationId, Option<ParticipantId>)>,
@@ -74,14 +75,15 @@ impl Driver {
 
     /// Takes note of the name that the other one of a conversation claims.
     pub(super) fn remember_name(&mut self, id: ConversationId, record: &wire::Conversation) {
-        if let (true, Some(name)) = (record.pair, plain(&record.name)) {
+        if let (true, Some(name)) = (record.pair, seen_as(&record.name)) {
             self.trust.names.insert((hash_of(&name), id));
         }
     }
 
-    /// Tells of somebody who claims the name of a contact with another key.
+    /// Tells of somebody who claims the name of a contact, or one that looks like it,
+    /// with another key.
     pub(super) fn check_name(&mut self, from: Option<&ParticipantId>, name: &str, now: Timestamp) {
-        let Some(claimed) = plain(name) else {
+        let Some(claimed) = seen_as(name) else {
             return;
         };
         let hash = hash_of(&claimed);
@@ -93,7 +95,7 @@ impl Driver {
                 continue;
             };
             let is_other = from.is_none_or(|from| record.participant != from.as_bytes());
-            if is_other && !record.closed && plain(&record.name).as_ref() == Some(&claimed) {
+            if is_other && !record.closed && seen_as(&record.name).as_ref() == Some(&claimed) {
                 self.other_key(conversation, from, name, now);
             }
         }
@@ -136,13 +138,6 @@ impl Driver {
         let current = self.by_id.get(&conversation)?.current;
         self.record(current).ok()
     }
-}
-
-/// A name as people read it: without white space at its ends, cases alike. `None` for
-/// one that says nothing.
-fn plain(name: &str) -> Option<String> {
-    let words: Vec<_> = name.split_whitespace().map(str::to_lowercase).collect();
-    (!words.is_empty()).then(|| words.join(" "))
 }
 
 fn hash_of(name: &str) -> u64 {

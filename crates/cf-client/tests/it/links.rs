@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::world::{Faults, World, texts};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A discovery that refreshes, and can be away.
 #[derive(Clone, Default)]
@@ -30,7 +30,7 @@ struct Notices {
     all: BTreeMap<String, (u64, BundleSet, u64)>,
 }
 
-const BOARD: ProtocolId = ProtocolId::from_static("/test/discovery/board/1");
+pub(crate) const BOARD: ProtocolId = ProtocolId::from_static("/test/discovery/board/1");
 
 impl Board {
     fn post(&self, wanted: Advertisement) -> Result<Advertised> {
@@ -174,7 +174,7 @@ fn read(world: &mut World, node: usize, bundles: &BundleSet) -> BundleInfo {
     read.expect("a good bundle")
 }
 
-fn pass(world: &mut World, time: Duration) {
+pub(crate) fn pass(world: &mut World, time: Duration) {
     let until = world.now.after(time);
     while world.now < until {
         world.now = world.now.after(DAY / 4).min(until);

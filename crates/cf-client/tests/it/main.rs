@@ -3,6 +3,8 @@
 
 mod combinators;
 mod damaged;
+mod deciding;
+mod finding;
 mod floods;
 mod large;
 mod links;
