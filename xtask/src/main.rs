@@ -20,6 +20,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   ci                  all that .ci/run checks: format, generated code, clippy, documentation, test
   soak [--seeds N] [--kills N] [--first-seed N]
                       seeds of the simulation and kills of real processes, as many as you like
+  soak --services [--seconds N] [--kills N] [--first-seed N]
+                      conversations over servers that are killed, a minute each unless said otherwise
   fuzz [TARGET] [--seconds N]
                       one fuzz target or all, one after the other, a minute each unless said otherwise
   codegen [--check]   make the Rust of proto/ (or say what is not fresh)";

@@ -1,13 +1,20 @@
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cf_core::{BoxFuture, Connector, DeliveryService, Locator, Result};
+use rumqttc::{TlsConfiguration, Transport};
 use url::Url;
 
 use crate::{Error, MqttOptions, MqttService};
 
-/// Turns `mqtt://[USER:PASSWORD@]HOST[:PORT][/NAME][?client=CLIENT]` into the service of
-/// that name on a broker; `mqtts://…` likewise, over TLS.
+/// Turns `mqtt://[USER:PASSWORD@]HOST[:PORT][/NAME][?SETTINGS]` into the service of that
+/// name on a broker; `mqtts://…` likewise, over TLS.
+///
+/// The settings: `client`, `session_days`; `credentials` (a file whose first line is
+/// `USER:PASSWORD`); over TLS `ca`, `cert` and `key` (files with certificates and a key).
+/// None of them is in the service's locator.
 #[derive(Clone, Debug, Default)]
 pub struct MqttConnector {
     options: MqttOptions,
@@ -40,8 +47,19 @@ pub(crate) struct Target {
     pub(crate) options: MqttOptions,
     pub(crate) host: String,
     pub(crate) port: u16,
-    pub(crate) is_tls: bool,
+    is_tls: bool,
+    credentials: Option<(String, String)>,
+    credentials_file: Option<PathBuf>,
+    ca: Option<PathBuf>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+/// How a client shows who it is, and knows who the broker is.
+#[derive(Clone)]
+pub(crate) struct Access {
     pub(crate) credentials: Option<(String, String)>,
+    pub(crate) transport: Transport,
 }
 
 /// What a service is called that nobody named.
@@ -88,6 +106,10 @@ impl Target {
             port,
             is_tls,
             credentials,
+            credentials_file: None,
+            ca: None,
+            cert: None,
+            key: None,
         };
         for (name, value) in url.query_pairs() {
             target.set(&name, &value)?;
@@ -97,7 +119,12 @@ impl Target {
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         let wrong = || Error::Setting(name.chars().take(32).collect());
+        let path = || Some(PathBuf::from(value));
         match name {
+            "credentials" => self.credentials_file = path(),
+            "ca" if self.is_tls => self.ca = path(),
+            "cert" if self.is_tls => self.cert = path(),
+            "key" if self.is_tls => self.key = path(),
             "client" if is_word(value, 16) => self.options.client = Some(value.to_owned()),
             "session_days" => {
                 let days: u64 = value.parse().map_err(|_| wrong())?;
@@ -108,6 +135,58 @@ impl Target {
         }
         Ok(())
     }
+
+    /// How to connect, with what the files say.
+    pub(crate) async fn access(&self) -> Result<Access, Error> {
+        let credentials = match &self.credentials_file {
+            Some(path) => Some(read_credentials(path).await?),
+            None => self.credentials.clone(),
+        };
+        let client = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some((read(cert).await?, read(key).await?)),
+            (None, None) => None,
+            _ => {
+                return Err(Error::Setting(
+                    "cert without key, or key without cert".into(),
+                ));
+            }
+        };
+        let transport = match (self.is_tls, &self.ca) {
+            (false, _) => Transport::tcp(),
+            (true, Some(ca)) => Transport::tls_with_config(TlsConfiguration::Simple {
+                ca: read(ca).await?,
+                alpn: None,
+                client_auth: client,
+            }),
+            (true, None) if client.is_some() => {
+                return Err(Error::Setting("cert without ca".into()));
+            }
+            (true, None) => Transport::try_tls_with_default_config().map_err(|_| Error::NoRoots)?,
+        };
+        Ok(Access {
+            credentials,
+            transport,
+        })
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({})", self.locator)
+    }
+}
+
+async fn read(path: &PathBuf) -> Result<Vec<u8>, Error> {
+    let wrong = |_| Error::File(path.display().to_string());
+    tokio::fs::read(path).await.map_err(wrong)
+}
+
+async fn read_credentials(path: &PathBuf) -> Result<(String, String), Error> {
+    let wrong = || Error::File(path.display().to_string());
+    let text = String::from_utf8(read(path).await?).map_err(|_| wrong())?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    let (user, password) = line.split_once(':').ok_or_else(wrong)?;
+    Ok((user.to_owned(), password.to_owned()))
 }
 
 fn is_word(text: &str, max: usize) -> bool {

@@ -47,6 +47,12 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
+    /// `Other`: a file that the URL names can't be used.
+    #[error("the file {0} can't be read, or does not hold what it should")]
+    File(String),
+    /// `Other`: this system has no certificates of authorities.
+    #[error("this system has no certificates of authorities: name a file with ca=")]
+    NoRoots,
     /// `Other`: the task of a connection is gone, with its runtime.
     #[error("the connection's task is gone; connect again")]
     NoTask,
@@ -68,7 +74,7 @@ impl From<Error> for cf_core::Error {
             | Error::Busy(_)
             | Error::TooManyAddresses { .. }
             | Error::NoRandom => ErrorKind::Unavailable,
-            Error::NoTask => ErrorKind::Other,
+            Error::NoTask | Error::File(_) | Error::NoRoots => ErrorKind::Other,
         };
         Self::from_source(kind, error)
     }

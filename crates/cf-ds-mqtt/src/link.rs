@@ -4,14 +4,13 @@ use cf_core::BoxFuture;
 use rumqttc::{
     AckMode, AsyncClient, ConnAck, ConnectionError, Event, IncomingPacketSizeLimit, Packet,
     PersistedAckMode, PersistedSession, Publish, SessionStore, SessionStoreError, SessionStoreKey,
-    Transport,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::Error;
-use crate::connector::Target;
+use crate::connector::{Access, Target};
 
 /// A connection that comes back by itself, for as long as this lives.
 pub(crate) struct Link {
@@ -46,6 +45,7 @@ impl Link {
     /// Connects. What comes is given to `tell`.
     pub(crate) async fn open(
         target: &Target,
+        access: &Access,
         client_id: String,
         is_session: bool,
         mut tell: impl FnMut(News) + Send + 'static,
@@ -65,13 +65,10 @@ impl Link {
                 .set_session_expiry_interval(Some(expiry))
                 .set_session_store(NothingPending { expiry });
         }
-        if let Some((user, password)) = &target.credentials {
+        if let Some((user, password)) = &access.credentials {
             mqtt.set_credentials(user.clone(), password.clone());
         }
-        if target.is_tls {
-            let tls = Transport::try_tls_with_default_config();
-            mqtt.set_transport(tls.map_err(|_| Error::Away)?);
-        }
+        mqtt.set_transport(access.transport.clone());
         let (client, mut events) = AsyncClient::builder(mqtt).capacity(REQUESTS).build();
         let (sender, state) = watch::channel(State::default());
         let mut task = JoinSet::new();

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rumqttc::{PubAckReason, PublishNoticeError, PublishOptions, PublishResult, QoS};
 use sha2::{Digest, Sha256};
 
-use crate::connector::Target;
+use crate::connector::{Access, Target};
 use crate::link::Link;
 use crate::subscription::MqttSubscription;
 use crate::{Error, MqttOptions};
@@ -44,13 +44,15 @@ impl MqttService {
     ///
     /// # Errors
     /// `Malformed` for another URL, `Unsupported` for another scheme, `Unavailable` if
-    /// the broker can't be reached now, `Rejected` if it refuses the client.
+    /// the broker can't be reached now, `Rejected` if it refuses the client, `Other` if a
+    /// file that the URL names can't be used.
     pub async fn with_options(url: &str, options: MqttOptions) -> Result<Self> {
         let target = Target::parse(url, options)?;
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|_| Error::NoRandom)?;
         let random = HEXLOWER.encode(&random);
-        let link = Link::open(&target, format!("cf-{random}"), false, |_| {}).await?;
+        let access = target.access().await?;
+        let link = Link::open(&target, &access, format!("cf-{random}"), false, |_| {}).await?;
         let most = link
             .max_packet_size()
             .and_then(|max| usize::try_from(max).ok());
@@ -70,6 +72,7 @@ impl MqttService {
                 prefix,
                 is_named,
                 slots: Arc::default(),
+                access,
                 target,
             }),
         })
@@ -124,6 +127,7 @@ impl fmt::Debug for MqttService {
 /// What the clones of a service and its subscriptions share.
 pub(crate) struct Shared {
     pub(crate) target: Target,
+    pub(crate) access: Access,
     link: Link,
     max_payload_len: usize,
     /// What the sessions' names begin with.

@@ -43,7 +43,8 @@ impl MqttSubscription {
             drop(session);
             told.wake.notify_one();
         };
-        let link = Link::open(&shared.target, slot.client_id.clone(), true, tell).await?;
+        let (target, access) = (&shared.target, &shared.access);
+        let link = Link::open(target, access, slot.client_id.clone(), true, tell).await?;
         // A session of another subscription may go on: what it was told of is no loss.
         half.session.lock().lost_topics.clear();
         Ok(Self {

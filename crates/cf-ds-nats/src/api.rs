@@ -127,3 +127,38 @@ pub(crate) struct KeptMessage {
     #[serde(default)]
     pub(crate) hdrs: String,
 }
+
+/// Makes a consumer that lives until it is not used.
+#[derive(Debug, Serialize)]
+pub(crate) struct CreateConsumer<'a> {
+    pub(crate) stream_name: &'a str,
+    pub(crate) config: ConsumerConfig<'a>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ConsumerConfig<'a> {
+    pub(crate) deliver_policy: &'a str,
+    pub(crate) opt_start_seq: u64,
+    pub(crate) filter_subject: &'a str,
+    pub(crate) ack_policy: &'a str,
+    pub(crate) replay_policy: &'a str,
+    /// In nanoseconds.
+    pub(crate) inactive_threshold: u64,
+    pub(crate) num_replicas: u8,
+    pub(crate) mem_storage: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ConsumerAnswer {
+    #[serde(default)]
+    pub(crate) name: String,
+    pub(crate) error: Option<Failure>,
+}
+
+/// Asks a consumer for messages.
+#[derive(Debug, Serialize)]
+pub(crate) struct PullRequest {
+    pub(crate) batch: usize,
+    pub(crate) max_bytes: usize,
+    pub(crate) no_wait: bool,
+}

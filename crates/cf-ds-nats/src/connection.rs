@@ -1,9 +1,11 @@
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
 use async_nats::connection::State;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, Request};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -125,6 +127,42 @@ impl Connection {
                 }),
                 Err(_) => Err(Error::NoAnswer),
             },
+            _ = broken => Err(Error::NoAnswer),
+        }
+    }
+
+    /// Asks for several answers, until `take` has enough.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask); `NoAnswer` if there were fewer.
+    pub(crate) async fn gather(
+        &self,
+        subject: String,
+        payload: Bytes,
+        mut take: impl FnMut(Message) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let mut links = self.links.clone();
+        let lost = links.borrow_and_update().lost;
+        if !self.is_up() {
+            return Err(Error::Away);
+        }
+        let inbox = self.client.new_inbox();
+        let subscribing = self.client.subscribe(inbox.clone()).await;
+        let mut answers = subscribing.map_err(|_| Error::Away)?;
+        let asking = self.client.publish_with_reply(subject, inbox, payload);
+        asking.await.map_err(|_| Error::Away)?;
+        let gathering = async {
+            while let Some(answer) = answers.next().await {
+                if take(answer).is_break() {
+                    return Ok(());
+                }
+            }
+            Err(Error::NoAnswer)
+        };
+        let broken = links.wait_for(|links| links.lost != lost);
+        tokio::select! {
+            biased;
+            gathered = timeout(self.timeout, gathering) => gathered.unwrap_or(Err(Error::NoAnswer)),
             _ = broken => Err(Error::NoAnswer),
         }
     }

@@ -1,6 +1,12 @@
-use async_nats::HeaderMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_nats::{HeaderMap, Message};
+use bytes::Bytes;
 use cf_core::{Condition, Outcome, PayloadId, PublishRequest};
 use data_encoding::BASE64URL_NOPAD;
+use tokio::time::{Instant, timeout};
 
 use crate::Error;
 use crate::api::{PublishAck, code};
@@ -53,8 +59,9 @@ pub(crate) async fn publish(directory: &Directory, request: PublishRequest) -> O
         headers.insert("Nats-Expected-Last-Subject-Sequence", last.to_string());
     }
     let (len, headers) = (payload.len(), (!headers.is_empty()).then_some(headers));
-    let subject = spot.publish.clone();
-    let answer = match directory.connection.ask(subject, headers, payload).await {
+    // Only what the server drops when it comes twice may be sent twice.
+    let is_repeatable = id.is_some() && condition.is_none();
+    let answer = match ask(directory, &spot, headers, payload, is_repeatable).await {
         Ok(answer) => answer,
         Err(error @ Error::NoAnswer) => return Outcome::Unknown(error.into()),
         Err(error @ Error::PayloadTooLong { .. }) => return Outcome::Refused(error.into()),
@@ -112,6 +119,63 @@ pub(crate) async fn publish(directory: &Directory, request: PublishRequest) -> O
                 Outcome::Unavailable(Error::JetStream { code, description }.into())
             }
         },
+    }
+}
+
+/// Sends a publish; sends it again if others that were sent later have answers: then it
+/// or its answer was lost, for instance with the leader of the stream.
+async fn ask(
+    directory: &Directory,
+    spot: &Spot,
+    headers: Option<HeaderMap>,
+    payload: Bytes,
+    is_repeatable: bool,
+) -> Result<Message, Error> {
+    let (subject, connection) = (&spot.publish, &directory.connection);
+    let sends = &directory.sends;
+    let until = Instant::now() + directory.options.timeout;
+    loop {
+        let number = sends.next();
+        let asking = connection.ask(subject.clone(), headers.clone(), payload.clone());
+        let mut asking = pin!(asking);
+        loop {
+            match timeout(OVERTAKEN, &mut asking).await {
+                Ok(answer) => {
+                    if answer.is_ok() {
+                        sends.answered(number);
+                    }
+                    return answer;
+                }
+                Err(_) if is_repeatable && sends.is_overtaken(number) && Instant::now() < until => {
+                    break;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// For how long an answer may be behind those to later publishes.
+const OVERTAKEN: Duration = Duration::from_millis(250);
+
+/// Counts the publishes that were sent, and the last that was answered.
+#[derive(Debug, Default)]
+pub(crate) struct Sends {
+    sent: AtomicU64,
+    answered: AtomicU64,
+}
+
+impl Sends {
+    fn next(&self) -> u64 {
+        self.sent.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn answered(&self, number: u64) {
+        self.answered.fetch_max(number, Ordering::Relaxed);
+    }
+
+    fn is_overtaken(&self, number: u64) -> bool {
+        self.answered.load(Ordering::Relaxed) > number
     }
 }
 

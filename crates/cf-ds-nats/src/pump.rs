@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Error;
+use crate::backlog::Batch;
 use crate::connection::Links;
 use crate::cursor::Incarnation;
 use crate::reader::{Change, Kept, Need};
@@ -21,6 +22,8 @@ use crate::subscription::Half;
 
 /// How many requests are on their way at once.
 const MAX_REQUESTS: usize = 64;
+/// How many of them are for a batch.
+const MAX_BATCHES: usize = 4;
 /// How many addresses the server is told of before what came is looked at.
 const MAX_CHANGES: usize = 256;
 /// How many messages are taken at once.
@@ -41,6 +44,9 @@ pub(crate) struct Pump {
     listeners: SelectAll<Listener>,
     tasks: FuturesUnordered<cf_core::BoxFuture<'static, Done>>,
     requests: usize,
+    batches: usize,
+    /// Whether the server gives batches, as far as is known.
+    gives_batches: bool,
     is_refreshing: bool,
     not_before: Option<Instant>,
     audit_at: Instant,
@@ -51,6 +57,7 @@ type Listener = futures_util::stream::BoxStream<'static, (DeliveryAddress, Messa
 /// What a request has come to.
 enum Done {
     Read(Need, Result<Option<(u64, Bytes)>, Error>),
+    ReadBatch(Need, Result<Batch, Error>),
     Refreshed(Result<(), Error>),
     Audited(Arc<Stream>, Result<u64, Error>),
 }
@@ -69,6 +76,8 @@ impl Pump {
             listeners: SelectAll::new(),
             tasks: FuturesUnordered::new(),
             requests: 0,
+            batches: 0,
+            gives_batches: true,
             is_refreshing: false,
             not_before: None,
             audit_at,
@@ -140,14 +149,27 @@ impl Pump {
         }
         let streams = self.shared.directory.streams();
         let most = MAX_REQUESTS - self.requests;
-        let (needs, is_missing) = self.half.reader.lock().needs(most, &streams);
+        let batches = match self.gives_batches {
+            true => MAX_BATCHES - self.batches,
+            false => 0,
+        };
+        let (needs, is_missing) = self.half.reader.lock().needs(most, batches, &streams);
         self.requests += needs.len();
         for need in needs {
             let shared = self.shared.clone();
+            self.batches += usize::from(need.is_batch);
             self.tasks.push(Box::pin(async move {
-                let (stream, spot) = (&need.stream, &need.spot);
-                let found = shared.directory.next_of(stream, spot, need.after + 1).await;
-                Done::Read(need, found)
+                let (stream, spot, from) = (&need.stream, &need.spot, need.after + 1);
+                match need.is_batch {
+                    true => {
+                        let found = shared.directory.batch_of(stream, spot, from).await;
+                        Done::ReadBatch(need, found)
+                    }
+                    false => {
+                        let found = shared.directory.next_of(stream, spot, from).await;
+                        Done::Read(need, found)
+                    }
+                }
             }));
         }
         if is_missing {
@@ -167,6 +189,21 @@ impl Pump {
                 }
                 let mut reader = self.half.reader.lock();
                 reader.fill(&need, found);
+                if reader.is_ready() {
+                    self.half.wake.notify_one();
+                }
+            }
+            Done::ReadBatch(need, found) => {
+                self.requests -= 1;
+                self.batches -= 1;
+                if let Err(error) = &found {
+                    // It may not be allowed to: then one by one.
+                    tracing::debug!(%error, "no batch of messages");
+                    self.gives_batches = false;
+                }
+                let found = found.unwrap_or_default();
+                let mut reader = self.half.reader.lock();
+                reader.fill_batch(&need, found);
                 if reader.is_ready() {
                     self.half.wake.notify_one();
                 }
@@ -232,6 +269,7 @@ impl Pump {
         let links = *self.links.borrow_and_update();
         let mut reader = self.half.reader.lock();
         if links.doubts != self.before.doubts {
+            self.gives_batches = true;
             reader.recover();
             reader.doubt_all();
         } else if links.lost != self.before.lost {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use cf_core::{Delivery, DeliveryAddress};
 
 use crate::Error;
+use crate::backlog::Batch;
 use crate::cursor::Incarnation;
 use crate::place::Spot;
 use crate::stream::{Stream, Streams};
@@ -59,6 +60,8 @@ struct Position {
     is_listening: bool,
     is_fetching: bool,
     is_queued: bool,
+    /// How many messages in a row were read one by one.
+    singly: u8,
 }
 
 /// What to read from a stream.
@@ -66,8 +69,9 @@ pub(crate) struct Need {
     pub(crate) address: DeliveryAddress,
     pub(crate) spot: Arc<Spot>,
     pub(crate) stream: Arc<Stream>,
-    /// Read the first after this.
+    /// Read what is after this: the first, or as many as are read at once.
     pub(crate) after: u64,
+    pub(crate) is_batch: bool,
     placed: u64,
     known: u64,
     doubt: Option<u64>,
@@ -88,6 +92,9 @@ impl Reader {
     const MAX_PAYLOADS: usize = 1024;
     /// How many bytes are read ahead; what is read last may exceed it.
     const MAX_BYTES: usize = 4 * 1024 * 1024;
+    /// After how many messages that were read one by one an address is read in
+    /// batches.
+    const FAR_BEHIND: u8 = 4;
 
     pub(crate) fn new(max_addresses: usize) -> Self {
         Self {
@@ -132,6 +139,7 @@ impl Reader {
             is_listening,
             is_fetching: false,
             is_queued: false,
+            singly: 0,
         };
         self.positions.insert(address.clone(), position);
         self.queue(&address);
@@ -235,8 +243,14 @@ impl Reader {
         false
     }
 
-    /// What to read next, at most `most` addresses; whether a stream is missing.
-    pub(crate) fn needs(&mut self, most: usize, streams: &Streams) -> (Vec<Need>, bool) {
+    /// What to read next, at most `most` addresses, of which so many in batches;
+    /// whether a stream is missing.
+    pub(crate) fn needs(
+        &mut self,
+        most: usize,
+        mut batches: usize,
+        streams: &Streams,
+    ) -> (Vec<Need>, bool) {
         let (mut needs, mut is_missing) = (Vec::new(), false);
         while needs.len() < most && self.has_room() {
             let Some(address) = self.hungry.pop_front() else {
@@ -262,11 +276,14 @@ impl Reader {
                 position.incarnation = Some(stream.incarnation);
             }
             position.is_fetching = true;
+            let is_batch = position.singly >= Self::FAR_BEHIND && batches > 0;
+            batches -= usize::from(is_batch);
             needs.push(Need {
                 address,
                 spot: position.spot.clone(),
                 stream: stream.clone(),
                 after: position.fetched,
+                is_batch,
                 placed: position.placed,
                 known: position.known,
                 doubt: position.doubt,
@@ -274,6 +291,27 @@ impl Reader {
             });
         }
         (needs, is_missing)
+    }
+
+    /// Takes a batch that was read for a need, if it was read.
+    pub(crate) fn fill_batch(&mut self, need: &Need, found: Batch) {
+        let Some(position) = self.positions.get_mut(&need.address) else {
+            return;
+        };
+        if position.placed != need.placed {
+            return;
+        }
+        position.is_fetching = false;
+        if !found.has_more {
+            // What is last is looked for one by one, which is sure of it.
+            position.singly = 0;
+        }
+        if position.incarnation == Some(need.stream.incarnation) {
+            for (sequence, payload) in found.messages {
+                self.push(&need.address, sequence, payload);
+            }
+        }
+        self.queue(&need.address);
     }
 
     /// Takes what was read for a need: the first message after, if there is one.
@@ -288,11 +326,12 @@ impl Reader {
         if position.incarnation == Some(need.stream.incarnation) {
             match found {
                 Ok(Some((sequence, payload))) if sequence > position.fetched => {
-                    position.known = position.known.max(sequence);
+                    position.singly = position.singly.saturating_add(1);
                     self.push(&need.address, sequence, payload);
                 }
                 Ok(Some(_)) | Err(_) => {}
                 Ok(None) => {
+                    position.singly = 0;
                     // What was known and did not come is no longer retained.
                     position.fetched = position.fetched.max(need.known);
                     position.checked = position.checked.max(need.seen);
@@ -355,7 +394,11 @@ impl Reader {
         let Some(incarnation) = position.incarnation else {
             return;
         };
+        if sequence <= position.fetched {
+            return;
+        }
         position.fetched = sequence;
+        position.known = position.known.max(sequence);
         self.payloads += 1;
         self.bytes += payload.len();
         position

@@ -15,6 +15,7 @@ use crate::api::{
 use crate::connection::Connection;
 use crate::cursor::Incarnation;
 use crate::place::{PREFIXES, Place, Spot};
+use crate::publish::Sends;
 use crate::{Error, NatsOptions};
 
 /// A stream of the service.
@@ -95,7 +96,8 @@ impl Streams {
 pub(crate) struct Directory {
     pub(crate) connection: Connection,
     pub(crate) place: Place,
-    options: NatsOptions,
+    pub(crate) sends: Sends,
+    pub(crate) options: NatsOptions,
     streams: RwLock<Arc<Streams>>,
     refreshed: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -110,6 +112,7 @@ impl Directory {
         Self {
             connection,
             place,
+            sends: Sends::default(),
             options,
             streams: RwLock::default(),
             refreshed: tokio::sync::Mutex::new(None),
@@ -375,7 +378,11 @@ impl Directory {
         }
     }
 
-    async fn api<T: DeserializeOwned>(&self, method: &str, payload: Bytes) -> Result<T, Error> {
+    pub(crate) async fn api<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        payload: Bytes,
+    ) -> Result<T, Error> {
         let subject = format!("$JS.API.{method}");
         let message = self.connection.ask(subject, None, payload).await;
         let message = message.map_err(|error| match error {

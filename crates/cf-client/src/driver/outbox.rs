@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    Condition, Cursor, DeliveryPoint, Error, Input, InstanceId, Outcome, PayloadId, PeerId,
-    Publish, PublishId, PublishRequest, Result, Spread, Timestamp,
+    Condition, Cursor, DeliveryPoint, Error, Input, InstanceId, Locator, Outcome, PayloadId,
+    PeerId, Publish, PublishId, PublishRequest, Result, Spread, Timestamp,
 };
 
 use super::{Driver, Effect, Wake, Work};
@@ -16,13 +16,27 @@ use crate::records::{self, OUTBOX, wire};
 /// The pause before a payload is published again; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often a payload is published again at once when its service is back.
+const AT_ONCE: u32 = 3;
+/// How often it is looked for payloads that a service which is back may take.
+const HURRY: Duration = Duration::from_millis(50);
 
 /// Payloads on their way to a service.
 #[derive(Default)]
 pub(super) struct Outbox {
     entries: BTreeMap<u64, Entry>,
     publishing: HashMap<(InstanceId, PublishId), u32>,
+    /// Those that failed, until they are published again.
+    waiting: BTreeMap<u64, Pause>,
+    /// When those that wait were last looked at for a service that is back.
+    hurried_at: Timestamp,
     next: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Pause {
+    from: Timestamp,
+    to: Timestamp,
 }
 
 pub(super) struct Entry {
@@ -34,6 +48,14 @@ pub(super) struct Entry {
     /// The invite that it is, if it is one.
     invite: Option<(InstanceId, PeerId)>,
     attempts: u32,
+}
+
+impl Entry {
+    /// Where it is published this time.
+    fn destination(&self) -> Option<&(DeliveryPoint, Bytes)> {
+        let alternatives = self.destinations.len().max(1);
+        self.destinations.get(self.attempts as usize % alternatives)
+    }
 }
 
 impl Outbox {
@@ -51,6 +73,7 @@ impl Outbox {
 
     fn remove(&mut self, key: u64) -> Option<Entry> {
         let entry = self.entries.remove(&key)?;
+        self.waiting.remove(&key);
         if let Some(publish) = entry.instance
             && let Some(count) = self.publishing.get_mut(&publish)
         {
@@ -189,13 +212,36 @@ impl Driver {
         self.publish_again(key);
     }
 
+    /// Publishes at once what waits for a service that has just taken something: what
+    /// was sent later must not get far ahead of it.
+    fn hurry(&mut self, back: &Locator, now: Timestamp) {
+        if self.outbox.waiting.is_empty() || now < self.outbox.hurried_at.after(HURRY) {
+            return;
+        }
+        self.outbox.hurried_at = now;
+        let is_due = |(key, pause): &(&u64, &Pause)| {
+            self.outbox.entries.get(key).is_some_and(|entry| {
+                let point = entry.destination();
+                // What fails again and again is not to be published without a pause.
+                point.is_some_and(|(point, _)| point.locator == *back)
+                    && (entry.attempts <= AT_ONCE || now >= pause.from.after(FIRST_PAUSE))
+            })
+        };
+        let due = self.outbox.waiting.iter().filter(is_due);
+        let due: Vec<_> = due.map(|(key, pause)| (*key, *pause)).collect();
+        for (key, pause) in due {
+            self.wakes.remove(&(pause.to, Wake::Outgoing(key)));
+            self.publish_again(key);
+        }
+    }
+
     /// Asks for the publish of an entry.
     pub(super) fn publish_again(&mut self, key: u64) {
+        self.outbox.waiting.remove(&key);
         let Some(entry) = self.outbox.entries.get(&key) else {
             return;
         };
-        let alternative = entry.attempts as usize % entry.destinations.len().max(1);
-        let Some((point, payload)) = entry.destinations.get(alternative) else {
+        let Some((point, payload)) = entry.destination() else {
             return;
         };
         self.effects.push(Effect::Publish {
@@ -231,13 +277,18 @@ impl Driver {
             let pause = FIRST_PAUSE
                 .saturating_mul(1 << entry.attempts.min(12))
                 .min(LONGEST_PAUSE);
-            self.wakes.insert((now.after(pause), Wake::Outgoing(key)));
+            let (from, to) = (now, now.after(pause));
+            self.wakes.insert((to, Wake::Outgoing(key)));
+            self.outbox.waiting.insert(key, Pause { from, to });
             self.counters.add("repeated.publish");
             return;
         }
         let point = entry.destinations[alternative].0.clone();
         let instance = entry.instance;
         self.outbox.remove(key);
+        if let Outcome::Accepted { .. } = outcome {
+            self.hurry(&point.locator, now);
+        }
         self.overlay.delete(OUTBOX, records::number_key(key));
         self.counters.add("published.payload");
         if let Some((instance, publish)) = instance {

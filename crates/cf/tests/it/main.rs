@@ -11,3 +11,4 @@ mod golden;
 mod homes;
 mod kills;
 mod secrets;
+mod services;

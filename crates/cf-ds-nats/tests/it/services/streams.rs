@@ -82,3 +82,49 @@ async fn an_address_keeps_its_newest_payloads() {
     }
     while next(&mut *slow).await.payload != "9" {}
 }
+
+/// Who is far behind reads in batches, in order, over what goes on coming; no consumer
+/// is left. Who may not have batches reads one by one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_backlog_is_read_in_order() {
+    const BEFORE: u64 = 1000;
+    const ALL: u64 = 1300;
+    let server = NatsServer::with_configuration(
+        "authorization { users: [ { user: saro, password: saro }, { user: raya, password: raya,
+           permissions: { publish: { deny: [\"$JS.API.CONSUMER.>\"] } } } ] }",
+    );
+    let connect = async |who: &str| {
+        let options = NatsOptions {
+            timeout: Duration::from_millis(500),
+            ..NatsOptions::default()
+        };
+        let url = format!("nats://{who}:{who}@127.0.0.1:{}", server.port());
+        NatsService::with_options(&url, options).await.unwrap()
+    };
+    let (saro, raya) = (connect("saro").await, connect("raya").await);
+    for number in 0..BEFORE {
+        publish(&saro, "raya", number).await;
+    }
+    let read = async |service: &NatsService| {
+        let mut subscription = subscribe(service, "raya", Start::Earliest).await;
+        for number in 0..ALL {
+            assert_eq!(next(&mut *subscription).await.payload, number.to_string());
+        }
+    };
+    let more = async {
+        for number in BEFORE..ALL {
+            publish(&saro, "raya", number).await;
+        }
+    };
+    tokio::join!(read(&saro), read(&raya), more);
+    let client = async_nats::ConnectOptions::with_user_and_password("saro".into(), "saro".into());
+    let client = client.connect(server.url()).await.unwrap();
+    let streams = async_nats::jetstream::new(client);
+    let mut names = futures_util::StreamExt::boxed(streams.stream_names());
+    let name = futures_util::StreamExt::next(&mut names)
+        .await
+        .unwrap()
+        .unwrap();
+    let mut stream = streams.get_stream(name).await.unwrap();
+    assert_eq!(stream.info().await.unwrap().state.consumer_count, 0);
+}
