@@ -28,7 +28,7 @@ use futures_util::stream;
 use floor::Floor;
 
 const TEXT: [u8; 256] = [b'x'; 256];
-/// How many messages go one way in one measurement.
+/// How many messages go one way in one measurement, unless `CF_MESSAGES` says another.
 const STREAM: u64 = 40_000;
 /// How many sends wait for their answer at the same time.
 const IN_FLIGHT: usize = 256;
@@ -144,8 +144,9 @@ async fn measure(folder: &Path, durability: Option<Durability>, round: u64) -> M
 
 /// Sends many messages as fast as they are taken; gives the time for each.
 async fn stream_of_messages(saro: &Side, raya: &mut Side) -> Duration {
+    let count = std::env::var("CF_MESSAGES").map_or(STREAM, |n| n.parse().expect("a number"));
     let start = Instant::now();
-    let sending = stream::iter(0..STREAM)
+    let sending = stream::iter(0..count)
         .map(|number| async move {
             let id = format!("stream {number}");
             saro.send(&id).await;
@@ -153,7 +154,7 @@ async fn stream_of_messages(saro: &Side, raya: &mut Side) -> Duration {
         .buffered(IN_FLIGHT)
         .for_each(|()| async {});
     let receiving = async {
-        let mut left = STREAM;
+        let mut left = count;
         while left > 0 {
             let all = raya.events.next_all().await.expect("it reads");
             let last = all.last().expect("it runs").seq;
@@ -162,7 +163,7 @@ async fn stream_of_messages(saro: &Side, raya: &mut Side) -> Duration {
         }
     };
     let ((), ()) = tokio::join!(sending, receiving);
-    start.elapsed() / STREAM as u32
+    start.elapsed() / count as u32
 }
 
 fn is_message(event: &Event) -> bool {
