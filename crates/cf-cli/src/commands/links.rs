@@ -25,17 +25,25 @@ pub(super) async fn lan(session: &mut Session, out: &mut Output) -> Outcome {
     }
     for found in &names {
         out.object(found, |found| {
-            let (name, link) = (show::line(found, "name"), show::line(found, "link"));
+            let (name, link) = (
+                show::line(found, "name"),
+                quoted(&show::line(found, "link")),
+            );
             Some(match found["claims"].as_u64() {
-                Some(1) => format!("{name}: cf add '{link}'"),
+                Some(1) => format!("{name}: cf add {link}"),
                 _ => format!(
-                    "{name}: {} say so; cf add '{link}' tells them apart",
+                    "{name}: {} say so; cf add {link} tells them apart",
                     found["claims"]
                 ),
             })
         })?;
     }
     Ok(())
+}
+
+/// A text that a stranger chose, as one word of a shell: it may be copied there.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// What a link is called: its label, or the start of its id.
@@ -223,5 +231,19 @@ fn one(
             Err(Error::misuse(message).into())
         }
         _ => Err(Error::misuse(format!("no {what} is meant by {given}: see `{see}`")).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_name_that_is_copied_into_a_shell_is_one_word() {
+        let shown = super::quoted("lan:x'; rm -r $HOME; echo `id` '\\");
+        let echoed = std::process::Command::new("sh")
+            .args(["-c", &format!("printf '[%s]' {shown}")])
+            .output()
+            .expect("a shell");
+        let echoed = String::from_utf8(echoed.stdout).expect("text");
+        assert_eq!(echoed, "[lan:x'; rm -r $HOME; echo `id` '\\]");
     }
 }
