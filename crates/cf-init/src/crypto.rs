@@ -79,15 +79,24 @@ impl SealKey {
     }
 
     pub(crate) fn open(self, sealed: &[u8], additional: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.open_with_room(sealed, additional, sealed.len())
+    }
+
+    /// Opens into memory that holds `capacity` bytes before it is moved.
+    pub(crate) fn open_with_room(
+        self,
+        sealed: &[u8],
+        additional: &[u8],
+        capacity: usize,
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let (key, nonce) = self.split();
-        let payload = Payload {
-            msg: sealed,
-            aad: additional,
-        };
+        let mut text = Vec::with_capacity(capacity);
+        text.extend_from_slice(sealed);
+        // What is not authentic stays as it came: nothing to overwrite.
         Aes256Gcm::new(key.into())
-            .decrypt(nonce.into(), payload)
-            .ok()
-            .map(Zeroizing::new)
+            .decrypt_in_place(nonce.into(), additional, &mut text)
+            .ok()?;
+        Some(Zeroizing::new(text))
     }
 
     #[cfg(test)]

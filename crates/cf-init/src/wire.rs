@@ -135,6 +135,25 @@ pub(crate) fn invite(invite: contact::Invite) -> Result<Invite, Fault> {
     })
 }
 
+/// Whether [`invite`] would take an invite: its types hold all but these bounds.
+pub(crate) fn check_invite(invite: &Invite) -> Result<(), Fault> {
+    text(&invite.specification)?;
+    text(&invite.display_name)?;
+    let counts = [
+        (
+            invite.chosen_from.len(),
+            MAX_PROTOCOLS,
+            "too many conversation protocols",
+        ),
+        (invite.points.len(), MAX_POINTS, "too many delivery points"),
+        (invite.offers.len(), MAX_OFFERS, "too many offers"),
+    ];
+    match counts.into_iter().find(|(count, max, _)| count > max) {
+        Some((_, _, fault)) => Err(fault),
+        None => Ok(()),
+    }
+}
+
 impl From<&Invite> for contact::Invite {
     fn from(invite: &Invite) -> Self {
         Self {

@@ -53,7 +53,7 @@ fn far_locator(service: &MemoryService) -> &cf_core::Locator {
 
 fn withdrawal(state: Option<cf_core::Secret>) -> Withdrawal {
     Withdrawal {
-        state: state.unwrap(),
+        state: state.expect("a state"),
         generation: 9,
         now: NOW,
         seed: [9; 32],
@@ -91,9 +91,9 @@ async fn what_was_announced_is_announced_again_by_the_next_process_until_it_is_w
 }
 
 fn link_of(said: &std::collections::BTreeMap<String, cf_discovery_lan::Heard>) -> String {
-    let strings = &said.values().next().unwrap().strings;
-    let (_, link) = strings.iter().find(|(key, _)| key == "0").unwrap();
-    String::from_utf8(link.clone()).unwrap()
+    let strings = &said.values().next().expect("one").strings;
+    let (_, link) = strings.iter().find(|(key, _)| key == "0").expect("a link");
+    String::from_utf8(link.clone()).expect("text")
 }
 
 #[tokio::test]

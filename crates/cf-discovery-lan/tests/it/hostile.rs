@@ -14,18 +14,23 @@ use crate::street::{NOW, Street, advertisement, client};
 
 fn vectors() -> Value {
     let text = include_str!("../../../../docs/spec/vectors/discovery-lan-1.json");
-    serde_json::from_str(text).unwrap()
+    serde_json::from_str(text).expect("it is good")
 }
 
 fn unhex(value: &Value) -> Vec<u8> {
-    let digits = value.as_str().unwrap();
-    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    let digits = value.as_str().expect("it is good");
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("it is good");
     (0..digits.len()).step_by(2).map(byte).collect()
 }
 
 fn heard(vector: &Value) -> Heard {
-    let strings = vector["strings"].as_array().unwrap().iter();
-    let string = |it: &Value| (it[0].as_str().unwrap().to_owned(), unhex(&it[1]));
+    let strings = vector["strings"].as_array().expect("it is good").iter();
+    let string = |it: &Value| {
+        (
+            it[0].as_str().expect("it is good").to_owned(),
+            unhex(&it[1]),
+        )
+    };
     Heard {
         strings: strings.map(string).collect(),
     }

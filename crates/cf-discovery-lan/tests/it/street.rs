@@ -77,14 +77,14 @@ pub(crate) fn client(
 ) -> Lan {
     Lan::new(street.clone(), discoveries(seed, service))
         .named(name)
-        .unwrap()
+        .expect("it is good")
 }
 
 pub(crate) fn discoveries(
     seed: u64,
     service: Option<&MemoryService>,
 ) -> Vec<Arc<dyn DiscoveryProtocol>> {
-    let identity = SoftwareIdentity::generate(&mut SeededRandom::new(seed)).unwrap();
+    let identity = SoftwareIdentity::generate(&mut SeededRandom::new(seed)).expect("it is good");
     let mut all: Vec<Arc<dyn DiscoveryProtocol>> = Vec::new();
     if let Some(service) = service {
         let services: Vec<Arc<dyn DeliveryService>> = vec![Arc::new(service.clone())];
@@ -100,9 +100,9 @@ pub(crate) fn advertisement(seed: u64) -> Advertisement {
     let (mut bytes, mut drawn) = ([0; 32], vec![0; 300]);
     random.fill(&mut bytes);
     random.fill(&mut drawn);
-    let id = ProtocolId::parse("/example/init/1").unwrap();
+    let id = ProtocolId::parse("/example/init/1").expect("it is good");
     Advertisement {
-        bundles: BundleSet::new(vec![(id, drawn.into())]).unwrap(),
+        bundles: BundleSet::new(vec![(id, drawn.into())]).expect("it is good"),
         expires_at: NOW.after(Duration::from_secs(3600)),
         generation: 1,
         state: None,

@@ -91,11 +91,10 @@ pub(super) fn decode_identity(
 
 /// The invite, padded so that the whole body has an allowed length.
 pub(super) fn encode_invite(invite: &Invite) -> Result<Zeroizing<Vec<u8>>, InitError> {
-    let message = wire::contact::Invite::from(invite);
-    let padded = padded::pad(&message, padded::body_len(&message, FIXED_LEN) - FIXED_LEN);
     // What the recipient would not take is not sent.
-    wire::invite(message).map_err(InitError::UnusableInvite)?;
-    padded
+    wire::check_invite(invite).map_err(InitError::UnusableInvite)?;
+    let message = wire::contact::Invite::from(invite);
+    padded::pad(&message, padded::body_len(&message, FIXED_LEN) - FIXED_LEN)
 }
 
 pub(super) fn decode_invite(plaintext: &[u8]) -> Result<Invite, InitError> {

@@ -292,7 +292,8 @@ impl Inbox for Recipient {
         let (sealed_head, rest) = body.split_at_checked(SEALED_HEAD_LEN)?;
         self.points.get(point)?.iter().find_map(|id| {
             let token = &self.bundles.get(id)?.public.keys.token;
-            let mut head = schedule::head_key(tag, token).open(sealed_head, &[])?;
+            let key = schedule::head_key(tag, token);
+            let mut head = key.open_with_room(sealed_head, &[], body.len())?;
             if Head::bundle(&head)? != *id {
                 return None;
             }

@@ -51,7 +51,7 @@ impl Handshake for Sender {
         }
         let message = wire::contact::Invite::from(invite);
         // What the recipient would not take is not sent.
-        wire::invite(message.clone()).map_err(InitError::UnusableInvite)?;
+        wire::check_invite(invite).map_err(InitError::UnusableInvite)?;
         let len = padded::body_len(&message, FIXED_LEN) - FIXED_LEN;
         let plaintext = padded::pad(&message, len)?;
         let sealed_invite = self.keys.invite_key().seal(&plaintext, self.keys.t0());
