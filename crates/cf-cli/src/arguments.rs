@@ -204,13 +204,17 @@ pub(crate) enum Command {
     Verify {
         /// A contact's name, or a conversation's id
         who: String,
-        /// The number that they see, typed or scanned: 60 digits, with or without spaces
+        /// The number that they see: 60 digits, with or without spaces, or a PNG picture of their
+        /// code
         number: Vec<String>,
         /// As a code for a camera, too
         #[arg(long)]
         qr: bool,
+        /// Write the code into a picture
+        #[arg(long, value_name = "FILE")]
+        png: Option<PathBuf>,
         /// Take back that they are verified
-        #[arg(long, conflicts_with_all = ["number", "qr"])]
+        #[arg(long, conflicts_with_all = ["number", "qr", "png"])]
         undo: bool,
     },
     /// Show the conversations

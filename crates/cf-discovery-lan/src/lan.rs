@@ -33,6 +33,8 @@ impl Lan {
     pub const ID: ProtocolId = ProtocolId::from_static("/cf/discovery/lan/1");
     /// What every query starts with; the name follows.
     pub const PREFIX: &'static str = "lan:";
+    /// The most announcements that are looked at.
+    pub const MAX_HEARD: usize = 256;
     /// The most who may claim one name.
     pub const MAX_CLAIMS: usize = 32;
     /// The most bundle sets that an answer holds.

@@ -7,7 +7,7 @@ use mdns_sd::{IfKind, ServiceDaemon, ServiceEvent, ServiceInfo};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use crate::{Announcement, Error, Heard, Network};
+use crate::{Announcement, Error, Heard, Lan, Network};
 
 /// What is asked for: this family's instances on the local network.
 const SERVICE: &str = "_cf-chat._udp.local.";
@@ -128,7 +128,7 @@ impl Network for Mdns {
                 while let Ok(event) = events.recv_async().await {
                     match event {
                         ServiceEvent::ServiceResolved(found)
-                            if heard.len() < <dyn Network>::MAX_HEARD
+                            if heard.len() < Lan::MAX_HEARD
                                 || heard.contains_key(&found.fullname) =>
                         {
                             let strings = found.txt_properties.iter();

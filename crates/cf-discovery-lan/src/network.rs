@@ -20,16 +20,12 @@ pub trait Network: Send + Sync {
     /// `Unavailable` if the network can't be used.
     fn withdraw(&self, instance: &str) -> Result<()>;
 
-    /// Asks who is there, and gives what was announced, at most [`Self::MAX_HEARD`].
+    /// Asks who is there, and gives what was announced, at most
+    /// [`Lan::MAX_HEARD`](crate::Lan::MAX_HEARD).
     ///
     /// # Errors
     /// `Unavailable` if the network can't be used.
     fn browse(&self) -> BoxFuture<'_, Result<Vec<Heard>>>;
-}
-
-impl dyn Network {
-    /// The most announcements that are looked at.
-    pub const MAX_HEARD: usize = 256;
 }
 
 /// One record, as it was heard.

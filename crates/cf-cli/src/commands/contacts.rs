@@ -83,8 +83,8 @@ pub(super) async fn add(
     Ok(())
 }
 
-/// The text of a link: given, in a file or picture, or from standard input.
-fn read(link: String) -> Outcome<String> {
+/// A text: given, in a file or picture, or from standard input.
+pub(super) fn read(link: String) -> Outcome<String> {
     let mut bytes = Vec::new();
     match &*link {
         "-" => {

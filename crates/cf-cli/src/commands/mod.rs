@@ -137,8 +137,12 @@ pub(crate) async fn run(command: Command, global: &Global, compose: Compose) -> 
             who, undo: true, ..
         } => verify::undo(&mut session, who, &mut out).await,
         Command::Verify {
-            who, number, qr, ..
-        } => verify::run(&mut session, who, number, qr, &mut out).await,
+            who,
+            number,
+            qr,
+            png,
+            ..
+        } => verify::run(&mut session, who, number, qr, png, &mut out).await,
         Command::Chats => status::chats(&mut session, &mut out).await,
         Command::Status => status::status(&mut session, &mut out).await,
         Command::Describe { toml } => describe::describe(&mut session, toml, &mut out).await,

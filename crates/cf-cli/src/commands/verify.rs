@@ -1,12 +1,15 @@
 //! Comparing safety numbers.
 
+use std::path::PathBuf;
+
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 
 use cf::core::{Error, ErrorKind};
 
-use super::{Failure, Outcome, only};
+use super::{Failure, Outcome, contacts, only};
 use crate::home::{Call, Session};
+use crate::picture::Picture;
 use crate::show::{self, Output};
 
 pub(super) async fn run(
@@ -14,9 +17,14 @@ pub(super) async fn run(
     who: String,
     number: Vec<String>,
     qr: bool,
+    png: Option<PathBuf>,
     out: &mut Output,
 ) -> Outcome {
-    let number = (!number.is_empty()).then(|| number.concat());
+    let number = match number.len() {
+        0 => None,
+        1 => Some(contacts::read(number.concat())?),
+        _ => Some(number.concat()),
+    };
     let compared = number.is_some();
     let verified = only(session.call(Call::Verify { who, number }).await?)?;
     if verified["matches"] == false {
@@ -37,6 +45,10 @@ pub(super) async fn run(
             ),
         })
     })?;
+    if let Some(path) = png {
+        let code = Picture::of(&show::text(&verified, "digits"))?;
+        std::fs::write(path, code.to_png()?)?;
+    }
     if qr && !out.is_json() {
         out.hint(&picture(&show::text(&verified, "digits"))?)?;
     }

@@ -59,6 +59,12 @@ fn two_compare_their_numbers() {
     let undone = town.run("raya", &["verify", "Saro", "--undo"]);
     assert!(String::from_utf8_lossy(&undone.stdout).contains("not verified any more"));
     assert_eq!(verified(&town, "raya"), [json!(false)]);
+
+    // Scanned: one shows the code, the other has a picture of it.
+    let code = town.path("code.png").display().to_string();
+    town.json("saro", &["verify", "Raya", "--png", &code]);
+    town.json("raya", &["verify", "Saro", &code]);
+    assert_eq!(verified(&town, "raya"), [json!(true)]);
 }
 
 #[test]
