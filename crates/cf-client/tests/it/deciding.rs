@@ -1,9 +1,10 @@
-//! A request is declined, aloud or not; discoveries go on after a restart.
+//! How long an invite is sent, a request that is declined aloud or not, and discoveries
+//! that go on after a restart.
 
 use cf_client::{Driver, EventKind, LinkOptions};
 use cf_core::{ProtocolId, Secret};
 
-use crate::links::{BOARD, DAY, ask, link, pass, requests, town};
+use crate::links::{BOARD, DAY, accept, ask, link, pass, requests, town};
 use crate::world::World;
 
 #[test]
@@ -64,4 +65,41 @@ fn discoveries_go_on_with_links_that_live() {
     assert_eq!(queries(&mut world), [lives.query]);
     pass(&mut world, 31 * DAY);
     assert!(queries(&mut world).is_empty());
+}
+
+#[test]
+fn an_invite_is_sent_again_until_it_is_answered_or_its_lifetime_ends() {
+    let (mut world, board, raya, others) = town(612, 2);
+    let made = link(&mut world, raya, &LinkOptions::default());
+    let bundles = board.find(&made.query);
+    let talks = [0, 1].map(|n| ask(&mut world, others[n], &bundles));
+    let again = |world: &mut World, n: usize| {
+        world.with(others[n], |driver| driver.counters().of("resent.invite"))
+    };
+    pass(&mut world, 3 * DAY);
+    assert!(again(&mut world, 0) >= 5 && again(&mut world, 1) >= 5);
+    let asked = requests(&mut world, raya);
+    assert_eq!(asked.len(), 2, "one of each, however often it came");
+    accept(&mut world, raya, "Other 0");
+    world.settle(10);
+    let sent = [0, 1].map(|n| again(&mut world, n));
+    pass(&mut world, 2 * DAY);
+    assert_eq!(again(&mut world, 0), sent[0], "it was answered");
+    assert!(again(&mut world, 1) > sent[1]);
+
+    pass(&mut world, 10 * DAY);
+    let told = |world: &World, n: usize| {
+        let about = |event: cf_client::Event| match event.kind {
+            EventKind::Answered { conversation } => Some(("answered", conversation)),
+            EventKind::InviteExpired { conversation } => Some(("expired", conversation)),
+            _ => None,
+        };
+        let events = world.events(others[n]).into_iter();
+        events.filter_map(about).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&world, 0), [("answered", talks[0])]);
+    assert_eq!(told(&world, 1), [("expired", talks[1])]);
+    let sent = again(&mut world, 1);
+    pass(&mut world, 2 * DAY);
+    assert_eq!(again(&mut world, 1), sent, "its time is over");
 }
