@@ -102,9 +102,10 @@ async fn open(home: &Home) {
     let notes = std::fs::read_to_string(home.0.join("notes")).expect("it was made");
     let mut notes = notes.split_whitespace();
     let mut note = || notes.next().expect("it was noted");
-    let (count, seed): (u64, u64) = (note().parse().unwrap(), note().parse().unwrap());
-    let talk = |hex: &str| ConversationId(u128::from_str_radix(hex, 16).unwrap().to_be_bytes());
-    let (own_talk, peer_talk) = (talk(note()), talk(note()));
+    let mut number = |base| u128::from_str_radix(note(), base).expect("a number");
+    let (count, seed) = (number(10) as u64, number(10) as u64);
+    let mut talk = || ConversationId(number(16).to_be_bytes());
+    let (own_talk, peer_talk) = (talk(), talk());
 
     let before = memory();
     let started = Instant::now();
