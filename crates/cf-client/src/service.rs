@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cf_core::{
@@ -23,6 +24,30 @@ pub(crate) enum Command {
     Publish(u64, PublishRequest),
 }
 
+/// How many addresses wait until their service takes the subscription, where what
+/// comes before that is lost.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unheard(Arc<AtomicUsize>);
+
+impl Unheard {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn add(&self, count: usize) {
+        self.0.fetch_add(count, Ordering::AcqRel);
+    }
+
+    fn sub(&self, count: usize) {
+        self.0.fetch_sub(count, Ordering::AcqRel);
+    }
+
+    /// Begins again, with the services' tasks.
+    pub(crate) fn clear(&self) {
+        self.0.store(0, Ordering::Release);
+    }
+}
+
 pub(crate) enum FromService {
     Delivery(Locator, Delivery),
     Outcome(u64, Outcome),
@@ -36,8 +61,9 @@ pub(crate) async fn serve(
     service: Arc<dyn DeliveryService>,
     mut commands: mpsc::UnboundedReceiver<Command>,
     shell: mpsc::Sender<FromService>,
+    unheard: Unheard,
 ) {
-    let mut feed = Feed::new(service.clone());
+    let mut feed = Feed::new(service.clone(), unheard);
     let mut publishing = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -75,31 +101,42 @@ struct Feed {
     subscription: Option<Box<dyn Subscription>>,
     /// Wanted and not yet added to the subscription.
     missing: BTreeSet<DeliveryAddress>,
+    unheard: Unheard,
     not_before: Option<Instant>,
 }
 
 type Opening = BoxFuture<'static, Result<Box<dyn Subscription>>>;
 
 impl Feed {
-    fn new(service: Arc<dyn DeliveryService>) -> Self {
+    fn new(service: Arc<dyn DeliveryService>, unheard: Unheard) -> Self {
         Self {
             service,
             wanted: BTreeMap::new(),
             opening: None,
             subscription: None,
             missing: BTreeSet::new(),
+            unheard,
             not_before: None,
         }
     }
 
     fn add(&mut self, address: DeliveryAddress, start: Start) {
-        self.missing.insert(address.clone());
+        // Whoever sent the command has counted it.
+        if !self.missing.insert(address.clone()) {
+            self.unheard.sub(1);
+        }
         self.wanted.insert(address, start);
+    }
+
+    fn heard(&mut self, address: &DeliveryAddress) {
+        if self.missing.remove(address) {
+            self.unheard.sub(1);
+        }
     }
 
     fn remove(&mut self, address: &DeliveryAddress) {
         self.wanted.remove(address);
-        self.missing.remove(address);
+        self.heard(address);
         if let Some(subscription) = &mut self.subscription {
             subscription.remove(address);
         }
@@ -143,7 +180,9 @@ impl Feed {
                 });
                 let opened = opening.await;
                 self.opening = None;
-                self.missing = self.wanted.keys().cloned().collect();
+                let all: BTreeSet<_> = self.wanted.keys().cloned().collect();
+                self.unheard.add(all.len() - self.missing.len());
+                self.missing = all;
                 self.subscription.insert(opened?)
             }
         };
@@ -151,7 +190,9 @@ impl Feed {
             if let Some(start) = self.wanted.get(&address) {
                 add(&mut **subscription, address.clone(), start.clone()).await?;
             }
-            self.missing.remove(&address);
+            if self.missing.remove(&address) {
+                self.unheard.sub(1);
+            }
         }
         subscription.next().await
     }
