@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cf_core::{
-    BoxFuture, Cursor, Delivery, DeliveryAddress, DeliveryService, ErrorKind, Locator, Outcome,
+    Cursor, Delivery, DeliveryAddress, DeliveryService, Error, ErrorKind, Locator, Outcome,
     PublishRequest, Result, Start, Subscription,
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// The pause after a service could not be reached.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -59,11 +59,27 @@ pub(crate) enum FromService {
 /// store slows the service down and nothing piles up.
 pub(crate) async fn serve(
     service: Arc<dyn DeliveryService>,
-    mut commands: mpsc::UnboundedReceiver<Command>,
+    commands: mpsc::UnboundedReceiver<Command>,
     shell: mpsc::Sender<FromService>,
     unheard: Unheard,
 ) {
-    let mut feed = Feed::new(service.clone(), unheard);
+    // Holds no more than what it is given.
+    #[allow(clippy::disallowed_methods)]
+    let (to_feed, of_feed) = mpsc::unbounded_channel();
+    let feed = Feed::new(service.clone(), unheard);
+    tokio::select! {
+        () = publish(service, commands, shell.clone(), to_feed) => {}
+        () = bring(feed, of_feed, shell) => {}
+    }
+}
+
+/// Publishes, and passes on what is not to be published.
+async fn publish(
+    service: Arc<dyn DeliveryService>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    shell: mpsc::Sender<FromService>,
+    to_feed: mpsc::UnboundedSender<Command>,
+) {
     let mut publishing = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -73,31 +89,55 @@ pub(crate) async fn serve(
                     let service = service.clone();
                     publishing.push(async move { (entry, service.publish(request).await) });
                 }
-                Some(Command::Subscribe(address, start)) => feed.add(address, start),
-                Some(Command::Unsubscribe(address)) => feed.remove(&address),
-                Some(Command::Acknowledge(address, cursor)) => feed.acknowledge(address, cursor),
+                Some(command) => drop(to_feed.send(command)),
             },
             Some((permit, (entry, outcome))) = async {
                 let permit = shell.reserve().await.ok()?;
                 publishing.next().await.map(|done| (permit, done))
             }, if !publishing.is_empty() => permit.send(FromService::Outcome(entry, outcome)),
+        }
+    }
+}
+
+/// Subscribes, and brings what comes. A subscription that is under way is not given up
+/// for what else is to be done: its service may be slow.
+async fn bring(
+    mut feed: Feed,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    shell: mpsc::Sender<FromService>,
+) {
+    let locator = feed.service.locator().clone();
+    loop {
+        while let Ok(command) = commands.try_recv() {
+            feed.handle(command);
+        }
+        if feed.is_due() {
+            feed.settle().await;
+            continue;
+        }
+        let pause = feed.not_before;
+        tokio::select! {
+            command = commands.recv() => match command {
+                None => return,
+                Some(command) => feed.handle(command),
+            },
+            () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {
+                feed.not_before = None;
+            }
             Some((permit, delivery)) = async {
                 let permit = shell.reserve().await.ok()?;
                 Some((permit, feed.next().await))
-            } => if let Ok(delivery) = delivery {
-                permit.send(FromService::Delivery(service.locator().clone(), delivery));
+            }, if pause.is_none() => if let Ok(delivery) = delivery {
+                permit.send(FromService::Delivery(locator.clone(), delivery));
             },
         }
     }
 }
 
 /// The subscription, opened again when the service has lost it.
-///
-/// Each step towards it is kept: `next` may be dropped at any time.
 struct Feed {
     service: Arc<dyn DeliveryService>,
     wanted: BTreeMap<DeliveryAddress, Start>,
-    opening: Option<Opening>,
     subscription: Option<Box<dyn Subscription>>,
     /// Wanted and not yet added to the subscription.
     missing: BTreeSet<DeliveryAddress>,
@@ -105,14 +145,11 @@ struct Feed {
     not_before: Option<Instant>,
 }
 
-type Opening = BoxFuture<'static, Result<Box<dyn Subscription>>>;
-
 impl Feed {
     fn new(service: Arc<dyn DeliveryService>, unheard: Unheard) -> Self {
         Self {
             service,
             wanted: BTreeMap::new(),
-            opening: None,
             subscription: None,
             missing: BTreeSet::new(),
             unheard,
@@ -151,39 +188,37 @@ impl Feed {
         }
     }
 
-    async fn next(&mut self) -> Result<Delivery> {
-        if self.wanted.is_empty() {
-            return std::future::pending().await;
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Subscribe(address, start) => self.add(address, start),
+            Command::Unsubscribe(address) => self.remove(&address),
+            Command::Acknowledge(address, cursor) => self.acknowledge(address, cursor),
+            Command::Publish(..) => {}
         }
-        if let Some(until) = self.not_before {
-            tokio::time::sleep_until(until).await;
-            self.not_before = None;
-        }
-        let next = self.try_next().await;
-        if let Err(error) = &next {
-            self.not_before = Some(Instant::now() + PAUSE);
-            if !error.is_retryable() {
-                self.subscription = None;
-            }
-        }
-        next
     }
 
-    async fn try_next(&mut self) -> Result<Delivery> {
+    /// Whether there is something to subscribe to.
+    fn is_due(&self) -> bool {
+        let is_complete = self.subscription.is_some() && self.missing.is_empty();
+        self.not_before.is_none() && !is_complete && !self.wanted.is_empty()
+    }
+
+    /// Opens the subscription and adds what is missing; pauses if the service is away.
+    async fn settle(&mut self) {
+        if let Err(error) = self.try_settle().await {
+            self.fail(&error);
+        }
+    }
+
+    async fn try_settle(&mut self) -> Result<()> {
         let subscription = match &mut self.subscription {
             Some(subscription) => subscription,
             None => {
-                let service = &self.service;
-                let opening = self.opening.get_or_insert_with(|| {
-                    let service = service.clone();
-                    Box::pin(async move { service.subscribe().await })
-                });
-                let opened = opening.await;
-                self.opening = None;
+                let opened = self.service.subscribe().await?;
                 let all: BTreeSet<_> = self.wanted.keys().cloned().collect();
                 self.unheard.add(all.len() - self.missing.len());
                 self.missing = all;
-                self.subscription.insert(opened?)
+                self.subscription.insert(opened)
             }
         };
         while let Some(address) = self.missing.first().cloned() {
@@ -194,7 +229,26 @@ impl Feed {
                 self.unheard.sub(1);
             }
         }
-        subscription.next().await
+        Ok(())
+    }
+
+    /// Waits for a delivery; may be dropped at any time.
+    async fn next(&mut self) -> Result<Delivery> {
+        let Some(subscription) = &mut self.subscription else {
+            return std::future::pending().await;
+        };
+        let next = subscription.next().await;
+        if let Err(error) = &next {
+            self.fail(error);
+        }
+        next
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.not_before = Some(Instant::now() + PAUSE);
+        if !error.is_retryable() {
+            self.subscription = None;
+        }
     }
 }
 
