@@ -16,6 +16,7 @@ use crate::components::{Components, Counters, Profile};
 use crate::driver::{ConversationInfo, Driver, confirmed_events, events_after};
 use crate::event::{Event, Request};
 use crate::lint::{self, Finding};
+use crate::service::Unheard;
 use crate::shell::{Job, Parts, RandomSource, Shell};
 
 /// How many signals wait for a listener before the oldest is lost.
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     told: watch::Receiver<u64>,
     signals: broadcast::Receiver<(ConversationId, Signal)>,
+    unheard: Unheard,
     task: Mutex<Option<JoinSet<()>>>,
 }
 
@@ -69,7 +71,8 @@ impl Client {
             random,
         };
         let (signal, signals) = broadcast::channel(MAX_SIGNALS);
-        let shell = Shell::new(parts, inbox, tell, signal)?;
+        let unheard = Unheard::default();
+        let shell = Shell::new(parts, inbox, tell, signal, unheard.clone())?;
         let mut task = JoinSet::new();
         task.spawn(shell.run());
         let (jobs, task) = (Mutex::new(Some(jobs)), Mutex::new(Some(task)));
@@ -81,6 +84,7 @@ impl Client {
                 jobs,
                 told,
                 signals,
+                unheard,
                 task,
             }),
         })
@@ -339,6 +343,13 @@ impl Client {
     /// `Misuse` after [`Client::shutdown`].
     pub async fn waiting(&self) -> Result<(usize, usize)> {
         self.call(|driver, _| Ok(driver.waiting())).await
+    }
+
+    /// At how many addresses a service was not yet told to listen. Until then, what is
+    /// published there is lost at a service that does not retain for whoever comes
+    /// later: whoever stops at once waits until this is 0.
+    pub fn unheard(&self) -> usize {
+        self.inner.unheard.count()
     }
 
     /// The events that were not confirmed, then those to come. A slow

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cf_core::{
-    BoxFuture, Cursor, Delivery, DeliveryAddress, DeliveryService, ErrorKind, Locator, Outcome,
+    Cursor, Delivery, DeliveryAddress, DeliveryService, Error, ErrorKind, Locator, Outcome,
     PublishRequest, Result, Start, Subscription,
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// The pause after a service could not be reached.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -21,6 +22,30 @@ pub(crate) enum Command {
     Unsubscribe(DeliveryAddress),
     Acknowledge(DeliveryAddress, Cursor),
     Publish(u64, PublishRequest),
+}
+
+/// How many addresses wait until their service takes the subscription, where what
+/// comes before that is lost.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unheard(Arc<AtomicUsize>);
+
+impl Unheard {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn add(&self, count: usize) {
+        self.0.fetch_add(count, Ordering::AcqRel);
+    }
+
+    fn sub(&self, count: usize) {
+        self.0.fetch_sub(count, Ordering::AcqRel);
+    }
+
+    /// Begins again, with the services' tasks.
+    pub(crate) fn clear(&self) {
+        self.0.store(0, Ordering::Release);
+    }
 }
 
 pub(crate) enum FromService {
@@ -34,10 +59,27 @@ pub(crate) enum FromService {
 /// store slows the service down and nothing piles up.
 pub(crate) async fn serve(
     service: Arc<dyn DeliveryService>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    shell: mpsc::Sender<FromService>,
+    unheard: Unheard,
+) {
+    // Holds no more than what it is given.
+    #[allow(clippy::disallowed_methods)]
+    let (to_feed, of_feed) = mpsc::unbounded_channel();
+    let feed = Feed::new(service.clone(), unheard);
+    tokio::select! {
+        () = publish(service, commands, shell.clone(), to_feed) => {}
+        () = bring(feed, of_feed, shell) => {}
+    }
+}
+
+/// Publishes, and passes on what is not to be published.
+async fn publish(
+    service: Arc<dyn DeliveryService>,
     mut commands: mpsc::UnboundedReceiver<Command>,
     shell: mpsc::Sender<FromService>,
+    to_feed: mpsc::UnboundedSender<Command>,
 ) {
-    let mut feed = Feed::new(service.clone());
     let mut publishing = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -47,59 +89,91 @@ pub(crate) async fn serve(
                     let service = service.clone();
                     publishing.push(async move { (entry, service.publish(request).await) });
                 }
-                Some(Command::Subscribe(address, start)) => feed.add(address, start),
-                Some(Command::Unsubscribe(address)) => feed.remove(&address),
-                Some(Command::Acknowledge(address, cursor)) => feed.acknowledge(address, cursor),
+                Some(command) => drop(to_feed.send(command)),
             },
             Some((permit, (entry, outcome))) = async {
                 let permit = shell.reserve().await.ok()?;
                 publishing.next().await.map(|done| (permit, done))
             }, if !publishing.is_empty() => permit.send(FromService::Outcome(entry, outcome)),
+        }
+    }
+}
+
+/// Subscribes, and brings what comes. A subscription that is under way is not given up
+/// for what else is to be done: its service may be slow.
+async fn bring(
+    mut feed: Feed,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    shell: mpsc::Sender<FromService>,
+) {
+    let locator = feed.service.locator().clone();
+    loop {
+        while let Ok(command) = commands.try_recv() {
+            feed.handle(command);
+        }
+        if feed.is_due() {
+            feed.settle().await;
+            continue;
+        }
+        let pause = feed.not_before;
+        tokio::select! {
+            command = commands.recv() => match command {
+                None => return,
+                Some(command) => feed.handle(command),
+            },
+            () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {
+                feed.not_before = None;
+            }
             Some((permit, delivery)) = async {
                 let permit = shell.reserve().await.ok()?;
                 Some((permit, feed.next().await))
-            } => if let Ok(delivery) = delivery {
-                permit.send(FromService::Delivery(service.locator().clone(), delivery));
+            }, if pause.is_none() => if let Ok(delivery) = delivery {
+                permit.send(FromService::Delivery(locator.clone(), delivery));
             },
         }
     }
 }
 
 /// The subscription, opened again when the service has lost it.
-///
-/// Each step towards it is kept: `next` may be dropped at any time.
 struct Feed {
     service: Arc<dyn DeliveryService>,
     wanted: BTreeMap<DeliveryAddress, Start>,
-    opening: Option<Opening>,
     subscription: Option<Box<dyn Subscription>>,
     /// Wanted and not yet added to the subscription.
     missing: BTreeSet<DeliveryAddress>,
+    unheard: Unheard,
     not_before: Option<Instant>,
 }
 
-type Opening = BoxFuture<'static, Result<Box<dyn Subscription>>>;
-
 impl Feed {
-    fn new(service: Arc<dyn DeliveryService>) -> Self {
+    fn new(service: Arc<dyn DeliveryService>, unheard: Unheard) -> Self {
         Self {
             service,
             wanted: BTreeMap::new(),
-            opening: None,
             subscription: None,
             missing: BTreeSet::new(),
+            unheard,
             not_before: None,
         }
     }
 
     fn add(&mut self, address: DeliveryAddress, start: Start) {
-        self.missing.insert(address.clone());
+        // Whoever sent the command has counted it.
+        if !self.missing.insert(address.clone()) {
+            self.unheard.sub(1);
+        }
         self.wanted.insert(address, start);
+    }
+
+    fn heard(&mut self, address: &DeliveryAddress) {
+        if self.missing.remove(address) {
+            self.unheard.sub(1);
+        }
     }
 
     fn remove(&mut self, address: &DeliveryAddress) {
         self.wanted.remove(address);
-        self.missing.remove(address);
+        self.heard(address);
         if let Some(subscription) = &mut self.subscription {
             subscription.remove(address);
         }
@@ -114,46 +188,67 @@ impl Feed {
         }
     }
 
-    async fn next(&mut self) -> Result<Delivery> {
-        if self.wanted.is_empty() {
-            return std::future::pending().await;
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Subscribe(address, start) => self.add(address, start),
+            Command::Unsubscribe(address) => self.remove(&address),
+            Command::Acknowledge(address, cursor) => self.acknowledge(address, cursor),
+            Command::Publish(..) => {}
         }
-        if let Some(until) = self.not_before {
-            tokio::time::sleep_until(until).await;
-            self.not_before = None;
-        }
-        let next = self.try_next().await;
-        if let Err(error) = &next {
-            self.not_before = Some(Instant::now() + PAUSE);
-            if !error.is_retryable() {
-                self.subscription = None;
-            }
-        }
-        next
     }
 
-    async fn try_next(&mut self) -> Result<Delivery> {
+    /// Whether there is something to subscribe to.
+    fn is_due(&self) -> bool {
+        let is_complete = self.subscription.is_some() && self.missing.is_empty();
+        self.not_before.is_none() && !is_complete && !self.wanted.is_empty()
+    }
+
+    /// Opens the subscription and adds what is missing; pauses if the service is away.
+    async fn settle(&mut self) {
+        if let Err(error) = self.try_settle().await {
+            self.fail(&error);
+        }
+    }
+
+    async fn try_settle(&mut self) -> Result<()> {
         let subscription = match &mut self.subscription {
             Some(subscription) => subscription,
             None => {
-                let service = &self.service;
-                let opening = self.opening.get_or_insert_with(|| {
-                    let service = service.clone();
-                    Box::pin(async move { service.subscribe().await })
-                });
-                let opened = opening.await;
-                self.opening = None;
-                self.missing = self.wanted.keys().cloned().collect();
-                self.subscription.insert(opened?)
+                let opened = self.service.subscribe().await?;
+                let all: BTreeSet<_> = self.wanted.keys().cloned().collect();
+                self.unheard.add(all.len() - self.missing.len());
+                self.missing = all;
+                self.subscription.insert(opened)
             }
         };
         while let Some(address) = self.missing.first().cloned() {
             if let Some(start) = self.wanted.get(&address) {
                 add(&mut **subscription, address.clone(), start.clone()).await?;
             }
-            self.missing.remove(&address);
+            if self.missing.remove(&address) {
+                self.unheard.sub(1);
+            }
         }
-        subscription.next().await
+        Ok(())
+    }
+
+    /// Waits for a delivery; may be dropped at any time.
+    async fn next(&mut self) -> Result<Delivery> {
+        let Some(subscription) = &mut self.subscription else {
+            return std::future::pending().await;
+        };
+        let next = subscription.next().await;
+        if let Err(error) = &next {
+            self.fail(error);
+        }
+        next
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.not_before = Some(Instant::now() + PAUSE);
+        if !error.is_retryable() {
+            self.subscription = None;
+        }
     }
 }
 

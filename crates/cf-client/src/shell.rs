@@ -20,7 +20,7 @@ use crate::client::advertise;
 use crate::components::{Components, Profile};
 use crate::driver::{Commit, Driver, Effect};
 use crate::link::{LinkId, Publication};
-use crate::service::{Command, FromService, serve};
+use crate::service::{Command, FromService, Unheard, serve};
 
 /// Makes a source of randomness for each driver.
 pub(crate) type RandomSource = Arc<dyn Fn() -> Box<dyn Random> + Send + Sync>;
@@ -95,10 +95,12 @@ struct Links {
     commands: HashMap<Locator, mpsc::UnboundedSender<Command>>,
     inputs: mpsc::Receiver<FromService>,
     tasks: JoinSet<()>,
+    unheard: Unheard,
 }
 
 impl Links {
-    fn new(components: &Components) -> Self {
+    fn new(components: &Components, unheard: Unheard) -> Self {
+        unheard.clear();
         let (to_shell, inputs) = mpsc::channel(256);
         let mut commands = HashMap::new();
         let mut tasks = JoinSet::new();
@@ -107,12 +109,14 @@ impl Links {
             #[allow(clippy::disallowed_methods)]
             let (sender, inbox) = mpsc::unbounded_channel();
             commands.insert(service.locator().clone(), sender);
-            tasks.spawn(serve(service.clone(), inbox, to_shell.clone()));
+            let unheard = unheard.clone();
+            tasks.spawn(serve(service.clone(), inbox, to_shell.clone(), unheard));
         }
         Self {
             commands,
             inputs,
             tasks,
+            unheard,
         }
     }
 }
@@ -123,10 +127,11 @@ impl Shell {
         jobs: mpsc::Receiver<Job>,
         told: watch::Sender<u64>,
         signals: Signals,
+        unheard: Unheard,
     ) -> Result<Self> {
         let mut clock = Clock::default();
         let driver = parts.driver(clock.now())?;
-        let links = Links::new(&parts.components);
+        let links = Links::new(&parts.components, unheard);
         let (waiting, committing) = (VecDeque::new(), None);
         let advertising = JoinSet::new();
         Ok(Self {
@@ -251,7 +256,7 @@ impl Shell {
             // delivery would move a cursor past those whose commit has failed.
             self.advertising.shutdown().await;
             self.links.tasks.shutdown().await;
-            self.links = Links::new(&self.parts.components);
+            self.links = Links::new(&self.parts.components, self.links.unheard.clone());
             loop {
                 tokio::time::sleep(STORE_PAUSE).await;
                 if self.jobs.is_closed() {
@@ -326,7 +331,12 @@ impl Shell {
             } => (locator, Command::Publish(entry, request)),
         };
         match (self.links.commands.get(&locator), command) {
-            (Some(service), command) => drop(service.send(command)),
+            (Some(service), command) => {
+                if let Command::Subscribe(..) = command {
+                    self.links.unheard.add(1);
+                }
+                drop(service.send(command));
+            }
             (None, Command::Publish(entry, _)) => {
                 let away = Error::unavailable("the service is not configured");
                 let now = self.clock.now();

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cf_core::{
     BoxFuture, Capabilities, DeliveryAddress, DeliveryService, Linkable, Locator, Outcome,
@@ -10,9 +11,11 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use parking_lot::Mutex;
 use rumqttc::{PubAckReason, PublishNoticeError, PublishOptions, PublishResult, QoS};
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::connector::{Access, Target};
-use crate::link::Link;
+use crate::link::{Link, News};
 use crate::subscription::MqttSubscription;
 use crate::{Error, MqttOptions};
 
@@ -77,7 +80,36 @@ impl MqttService {
             }),
         })
     }
+
+    /// What the broker says it is, for instance "mosquitto version 2.0.11"; `None` if it
+    /// does not say.
+    pub async fn server_version(&self) -> Option<String> {
+        let shared = &self.shared;
+        let (sender, mut told) = watch::channel(None);
+        let tell = move |news| {
+            if let News::Came(publish) = news {
+                let text = String::from_utf8_lossy(&publish.payload);
+                let text = text.chars().take(MAX_VERSION_LEN).collect::<String>();
+                sender.send_replace(Some(text));
+            }
+        };
+        let name = format!("{}-version", shared.prefix);
+        let link = Link::open(&shared.target, &shared.access, name, false, tell)
+            .await
+            .ok()?;
+        let subscribing = link.client.subscribe(VERSION, QoS::AtMostOnce).await;
+        subscribing.ok()?;
+        let told = told.wait_for(Option::is_some);
+        let told = timeout(VERSION_PATIENCE, told).await.ok()?.ok()?;
+        told.clone()
+    }
 }
+
+/// The topic where a broker says what it is.
+const VERSION: &str = "$SYS/broker/version";
+const VERSION_PATIENCE: Duration = Duration::from_secs(1);
+/// How many characters of it are shown.
+const MAX_VERSION_LEN: usize = 64;
 
 impl DeliveryService for MqttService {
     fn id(&self) -> &ProtocolId {

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails shows where")]
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cf_core::{DeliveryAddress, DeliveryService, Outcome, PublishRequest, Start, Subscription};
@@ -108,6 +109,10 @@ async fn measure(count: usize) {
         "| memory with a payload at each, each | {:.2} KiB |",
         (resident(&server) - memory) / count as f64
     );
+    println!(
+        "| disk for each payload of 256 B | {:.2} KiB |",
+        disk(server.folder()) as f64 / 1024.0 / count as f64
+    );
     let all = latencies(&saro, &mut *subscription, count).await;
     println!(
         "| from publish until it came, p50 / p99 | {} µs |",
@@ -165,6 +170,17 @@ async fn latencies(
 
 fn show((half, most): (f64, f64)) -> String {
     format!("{half:.0} / {most:.0}")
+}
+
+/// What the blocks of messages in a folder take, in bytes.
+fn disk(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().flatten();
+    let len = |entry: std::fs::DirEntry| match entry.path() {
+        path if path.is_dir() => disk(&path),
+        path if path.extension().is_some_and(|end| end == "blk") => entry.metadata().unwrap().len(),
+        _ => 0,
+    };
+    entries.map(len).sum()
 }
 
 /// The server's resident memory, in KiB.

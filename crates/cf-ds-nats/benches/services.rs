@@ -111,7 +111,14 @@ async fn turns(
     let (mut bares, mut ourses, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..TURNS as u64 {
         let turn = fresh(turn);
-        let (one, other) = (work(bare, turn).await, work(ours, turn).await);
+        // What one has written may hold up the next: neither is always the first.
+        let (one, other) = if bares.len() % 2 == 0 {
+            let one = work(bare, turn).await;
+            (one, work(ours, turn).await)
+        } else {
+            let other = work(ours, turn).await;
+            (work(bare, turn).await, other)
+        };
         bares.push(one);
         ourses.push(other);
         ratios.push(one / other);
@@ -194,7 +201,7 @@ struct Ours {
 
 impl Ours {
     async fn new(server: &NatsServer) -> Self {
-        let url = format!("{}/?max_bytes=8000000000", server.url());
+        let url = format!("{}/?max_bytes=4000000000", server.url());
         Self {
             publisher: NatsService::connect(&url).await.unwrap(),
             reader: NatsService::connect(&url).await.unwrap(),
@@ -255,7 +262,7 @@ impl Bare {
         let config = stream::Config {
             name: "bare".into(),
             subjects: vec!["bare.*".into()],
-            max_bytes: 8_000_000_000,
+            max_bytes: 4_000_000_000,
             duplicate_window: Duration::from_secs(120),
             ..stream::Config::default()
         };

@@ -17,8 +17,8 @@ use crate::{Error, NatsOptions, NatsService};
 /// The settings, for whoever makes the streams first: `shards`, `replicas`,
 /// `retention` (like `30d` or `12h`), `max_bytes`. For a connection:
 /// `servers=HOST:PORT,…` (further ones of the cluster), `ca`, `cert` and `key` (files
-/// with certificates and a key), `credentials` (a file that holds `USER:PASSWORD` or
-/// a token), `create=no`. None of them is in the service's locator.
+/// with certificates and a key), `credentials` (a file that holds `USER:PASSWORD`, a
+/// token, the seed of a user's key, or what `nsc` writes as `.creds`), `create=no`. None of them is in the service's locator.
 #[derive(Clone, Debug, Default)]
 pub struct NatsConnector {
     options: NatsOptions,
@@ -61,6 +61,10 @@ pub(crate) struct Target {
 enum Credentials {
     User(String, String),
     Token(String),
+    /// The seed of a user's key.
+    Key(String),
+    /// A user's statement and key, as `nsc` writes them.
+    Statement(String),
 }
 
 impl Target {
@@ -145,6 +149,11 @@ impl Target {
                 options = options.user_and_password(user.clone(), password.clone());
             }
             Some(Credentials::Token(token)) => options = options.token(token.clone()),
+            Some(Credentials::Key(seed)) => options = options.nkey(seed.clone()),
+            Some(Credentials::Statement(text)) => {
+                let read = options.credentials(text);
+                options = read.map_err(|_| Error::File("credentials".to_owned()))?;
+            }
             None => {}
         }
         if let Some(ca) = &self.ca {
@@ -163,12 +172,20 @@ impl Target {
     }
 }
 
+/// What the first line of a file with a statement has.
+const STATEMENT: &str = "BEGIN NATS USER JWT";
+/// How many characters the seed of a key has.
+const SEED_LEN: usize = 58;
+
 async fn read_credentials(path: &PathBuf) -> Result<Credentials, Error> {
     let wrong = || Error::File(path.display().to_string());
     let text = tokio::fs::read_to_string(path).await.map_err(|_| wrong())?;
     let line = text.lines().next().map(str::trim).unwrap_or_default();
+    let is_seed = line.len() == SEED_LEN && line.starts_with("SU");
     match line.split_once(':') {
         _ if line.is_empty() => Err(wrong()),
+        _ if line.contains(STATEMENT) => Ok(Credentials::Statement(text)),
+        None if is_seed => Ok(Credentials::Key(line.to_owned())),
         Some((user, password)) => Ok(Credentials::User(user.to_owned(), password.to_owned())),
         None => Ok(Credentials::Token(line.to_owned())),
     }

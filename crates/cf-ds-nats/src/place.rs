@@ -87,11 +87,15 @@ pub(crate) struct Spot {
     pub(crate) kept: String,
 }
 
-/// Names a publish on the server: repeated ones fall only at the same address.
-pub(crate) fn message_id(address: &DeliveryAddress, id: &PayloadId) -> String {
+/// Names a publish on the server: repeated ones fall only at the same address. Where
+/// the server knows the name and does not have the publish, it is renamed.
+pub(crate) fn message_id(address: &DeliveryAddress, id: &PayloadId, renames: u8) -> String {
     let label = "/cf/ds/nats/1 publish";
     let hash: [u8; 16] = digest(label, &[address.as_bytes(), &[0], id.as_bytes()]);
-    BASE64URL_NOPAD.encode(&hash)
+    match renames {
+        0 => BASE64URL_NOPAD.encode(&hash),
+        renames => format!("{}.{renames}", BASE64URL_NOPAD.encode(&hash)),
+    }
 }
 
 /// Names whatever is published after a cursor, so that there is one of them.

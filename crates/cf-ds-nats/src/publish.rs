@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use async_nats::{HeaderMap, Message};
 use bytes::Bytes;
-use cf_core::{Condition, Outcome, PayloadId, PublishRequest};
+use cf_core::{Condition, DeliveryAddress, Outcome, PayloadId, PublishRequest};
 use data_encoding::BASE64URL_NOPAD;
-use tokio::time::{Instant, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::Error;
 use crate::api::{PublishAck, code};
@@ -25,7 +26,7 @@ pub(crate) async fn publish(directory: &Directory, request: PublishRequest) -> O
     let spot = directory.place.spot(&address);
     let mut headers = HeaderMap::new();
     if let Some(id) = &id {
-        headers.insert("Nats-Msg-Id", message_id(&address, id));
+        headers.insert("Nats-Msg-Id", message_id(&address, id, 0));
     }
     // A replicated stream checks the last number before it agrees on a message, so
     // that two may pass at once; repeated ids it drops when it applies what was agreed.
@@ -60,15 +61,22 @@ pub(crate) async fn publish(directory: &Directory, request: PublishRequest) -> O
     }
     let (len, headers) = (payload.len(), (!headers.is_empty()).then_some(headers));
     // Only what the server drops when it comes twice may be sent twice.
-    let is_repeatable = id.is_some() && condition.is_none();
-    let answer = match ask(directory, &spot, headers, payload, is_repeatable).await {
+    let answering = match (&id, &condition) {
+        (Some(id), None) => {
+            let headers = headers.unwrap_or_default();
+            let named = (&address, id);
+            publish_named(directory, &spot, headers, payload, named).await
+        }
+        _ => ask(directory, &spot, headers, payload, false).await,
+    };
+    let answer = match answering {
         Ok(answer) => answer,
         Err(error @ Error::NoAnswer) => return Outcome::Unknown(error.into()),
         Err(error @ Error::PayloadTooLong { .. }) => return Outcome::Refused(error.into()),
         Err(error) => {
             if error == Error::NoStream {
                 // It may be lost: then it is made again, for the next try.
-                let _ = directory.refresh().await;
+                directory.look_for_lost();
             }
             return Outcome::Unavailable(error.into());
         }
@@ -94,6 +102,8 @@ pub(crate) async fn publish(directory: &Directory, request: PublishRequest) -> O
         };
     }
     match ack.error {
+        // Nobody has number 0.
+        None if ack.seq == 0 => Outcome::Unknown(Error::NoAnswer.into()),
         None => {
             if let Some(stream) = directory.streams().incarnation(incarnation) {
                 stream.see(ack.seq);
@@ -138,22 +148,70 @@ async fn ask(
         let number = sends.next();
         let asking = connection.ask(subject.clone(), headers.clone(), payload.clone());
         let mut asking = pin!(asking);
-        loop {
-            match timeout(OVERTAKEN, &mut asking).await {
-                Ok(answer) => {
-                    if answer.is_ok() {
-                        sends.answered(number);
-                    }
-                    return answer;
-                }
-                Err(_) if is_repeatable && sends.is_overtaken(number) && Instant::now() < until => {
-                    break;
-                }
-                Err(_) => {}
+        let mut answer = timeout(OVERTAKEN, &mut asking).await;
+        if answer.is_err() {
+            let is_lost = sends.overtaken(number);
+            answer = tokio::select! {
+                biased;
+                answer = &mut asking => Ok(answer),
+                lost = timeout_at(until, is_lost), if is_repeatable => match lost {
+                    Ok(()) => continue,
+                    Err(_) => Ok(asking.await),
+                },
+            };
+        }
+        if let Ok(answer) = answer {
+            if answer.is_ok() {
+                sends.answered(number);
             }
+            return answer;
         }
     }
 }
+
+/// Publishes under an id, and says what the stream answered.
+///
+/// A leader that was deposed before the servers agreed on a message still knows its id,
+/// and acknowledges its repetition as a duplicate of number 0: nobody has it (seen with
+/// server 2.9.10). If that goes on, another id is taken.
+async fn publish_named(
+    directory: &Directory,
+    spot: &Spot,
+    mut headers: HeaderMap,
+    payload: Bytes,
+    (address, id): (&DeliveryAddress, &PayloadId),
+) -> Result<Message, Error> {
+    headers.insert("Nats-Msg-Id", message_id(address, id, 0));
+    let (mut renames, mut forgotten_at) = (0, None);
+    loop {
+        let answer = ask(
+            directory,
+            spot,
+            Some(headers.clone()),
+            payload.clone(),
+            true,
+        )
+        .await?;
+        let ack = serde_json::from_slice::<PublishAck>(&answer.payload);
+        if !ack.is_ok_and(|ack| ack.error.is_none() && ack.duplicate && ack.seq == 0) {
+            return Ok(answer);
+        }
+        tracing::debug!(renames, "a duplicate of what the server does not have");
+        let since = *forgotten_at.get_or_insert_with(Instant::now);
+        if since.elapsed() >= AGREED {
+            (renames, forgotten_at) = (renames + 1, None);
+            headers.insert("Nats-Msg-Id", message_id(address, id, renames));
+        }
+        if renames > MAX_RENAMES {
+            return Err(Error::NoAnswer);
+        }
+        sleep(OVERTAKEN).await;
+    }
+}
+
+/// For how long servers may have to agree on a message.
+const AGREED: Duration = Duration::from_secs(1);
+const MAX_RENAMES: u8 = 3;
 
 /// For how long an answer may be behind those to later publishes.
 const OVERTAKEN: Duration = Duration::from_millis(250);
@@ -162,7 +220,7 @@ const OVERTAKEN: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub(crate) struct Sends {
     sent: AtomicU64,
-    answered: AtomicU64,
+    answered: watch::Sender<u64>,
 }
 
 impl Sends {
@@ -171,11 +229,18 @@ impl Sends {
     }
 
     fn answered(&self, number: u64) {
-        self.answered.fetch_max(number, Ordering::Relaxed);
+        self.answered.send_if_modified(|last| {
+            let is_later = number > *last;
+            *last = number.max(*last);
+            is_later
+        });
     }
 
-    fn is_overtaken(&self, number: u64) -> bool {
-        self.answered.load(Ordering::Relaxed) > number
+    /// Waits until a later one has an answer.
+    async fn overtaken(&self, number: u64) {
+        let mut answered = self.answered.subscribe();
+        // It can't end before this does.
+        let _ = answered.wait_for(|answered| *answered > number).await;
     }
 }
 

@@ -159,14 +159,15 @@ impl Pump {
             let shared = self.shared.clone();
             self.batches += usize::from(need.is_batch);
             self.tasks.push(Box::pin(async move {
-                let (stream, spot, from) = (&need.stream, &need.spot, need.after + 1);
+                let (stream, spot) = (&need.stream, &need.spot);
+                let (from, known) = (need.after + 1, need.known);
                 match need.is_batch {
                     true => {
                         let found = shared.directory.batch_of(stream, spot, from).await;
                         Done::ReadBatch(need, found)
                     }
                     false => {
-                        let found = shared.directory.next_of(stream, spot, from).await;
+                        let found = shared.directory.next_of(stream, spot, from, known).await;
                         Done::Read(need, found)
                     }
                 }

@@ -72,8 +72,9 @@ pub(crate) struct Need {
     /// Read what is after this: the first, or as many as are read at once.
     pub(crate) after: u64,
     pub(crate) is_batch: bool,
+    /// The highest number that was heard of.
+    pub(crate) known: u64,
     placed: u64,
-    known: u64,
     doubt: Option<u64>,
     seen: u64,
 }

@@ -6,6 +6,8 @@ use cf_core::{
     PublishRequest, Result, Resume, Subscription,
 };
 
+use tokio::task::JoinSet;
+
 use crate::connection::Connection;
 use crate::connector::Target;
 use crate::publish::publish;
@@ -67,6 +69,7 @@ impl NatsService {
             return Err(Error::NoJetStream.into());
         }
         let directory = Directory::new(connection, target.place, target.options.clone());
+        let directory = Arc::new(directory);
         let streams = directory.refresh().await?;
         let max = [Some(info.max_payload), streams.max_msg_size()];
         let max = max.into_iter().flatten().min().unwrap_or_default();
@@ -80,8 +83,11 @@ impl NatsService {
             linkable: Linkable::ALL,
             ..Capabilities::none(max.min(target.options.max_payload_len))
         };
+        let mut keeping = JoinSet::new();
+        keeping.spawn(directory.clone().keep());
         Ok(Self {
             shared: Arc::new(Shared {
+                _keeping: keeping,
                 locator: target.locator,
                 options: target.options,
                 directory,
@@ -137,6 +143,8 @@ impl fmt::Debug for NatsService {
 pub(crate) struct Shared {
     locator: Locator,
     pub(crate) options: NatsOptions,
-    pub(crate) directory: Directory,
+    pub(crate) directory: Arc<Directory>,
     capabilities: Capabilities,
+    /// The task that makes lost streams again.
+    _keeping: JoinSet<()>,
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 
 use crate::api::{
     self, Failure, Get, GetAnswer, KeptMessage, Republish, StreamAnswer, StreamConfig, StreamInfo,
@@ -97,6 +98,7 @@ pub(crate) struct Directory {
     pub(crate) connection: Connection,
     pub(crate) place: Place,
     pub(crate) sends: Sends,
+    lost: Notify,
     pub(crate) options: NatsOptions,
     streams: RwLock<Arc<Streams>>,
     refreshed: tokio::sync::Mutex<Option<Instant>>,
@@ -113,6 +115,7 @@ impl Directory {
             connection,
             place,
             sends: Sends::default(),
+            lost: Notify::new(),
             options,
             streams: RwLock::default(),
             refreshed: tokio::sync::Mutex::new(None),
@@ -150,6 +153,23 @@ impl Directory {
         *self.streams.write() = streams.clone();
         *refreshed = Some(Instant::now());
         Ok(streams)
+    }
+
+    /// Has streams made again that may be lost. Nobody waits for it: in a cluster that
+    /// has no leader it takes long, and what is published later would get ahead.
+    pub(crate) fn look_for_lost(&self) {
+        self.lost.notify_one();
+    }
+
+    /// Looks for lost streams whenever that is asked for.
+    pub(crate) async fn keep(self: Arc<Self>) {
+        loop {
+            self.lost.notified().await;
+            if let Err(error) = self.refresh().await {
+                tracing::debug!(%error, "the streams can't be listed");
+            }
+            sleep(FRESH).await;
+        }
     }
 
     async fn list(&self) -> Result<Streams, Error> {
@@ -271,22 +291,29 @@ impl Directory {
         Ok(last)
     }
 
-    /// The first message of an address whose number is at least `from`.
+    /// The first message of an address whose number is at least `from`; the stream had
+    /// one with the number `known`.
     pub(crate) async fn next_of(
         &self,
         stream: &Stream,
         spot: &Spot,
         from: u64,
+        known: u64,
     ) -> Result<Option<(u64, Bytes)>, Error> {
-        self.get(
-            stream,
-            &Get {
-                seq: Some(from),
-                next_by_subj: Some(&spot.publish),
-                last_by_subj: None,
-            },
-        )
-        .await
+        let query = Get {
+            seq: Some(from),
+            next_by_subj: Some(&spot.publish),
+            last_by_subj: None,
+        };
+        let found = self.get(stream, &query).await?;
+        if found.is_some() || known < from || !stream.is_replicated() {
+            return Ok(found);
+        }
+        // A leader that was just elected may not have got so far yet.
+        match self.last(stream).await? < known {
+            true => Err(Error::NoAnswer),
+            false => self.get_at_leader(stream, &query).await,
+        }
     }
 
     /// The number of the last message of an address.

@@ -122,7 +122,7 @@ impl Connectors {
     pub async fn connect(&self, text: &str) -> Result<Arc<dyn DeliveryService>> {
         let mut services = Vec::new();
         for url in Self::split(text) {
-            services.push(self.connect_one(&url).await?.service);
+            services.push(self.dial(&url, false).await?.service);
         }
         match services.len() {
             1 => services
@@ -138,6 +138,12 @@ impl Connectors {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub async fn connect_one(&self, url: &str) -> Result<Connected> {
+        self.dial(url, true).await
+    }
+
+    /// Connects, and asks what runs the service where that takes a question.
+    #[cfg_attr(not(feature = "mqtt"), expect(unused_variables))]
+    async fn dial(&self, url: &str, asks: bool) -> Result<Connected> {
         let name = scheme(url).unwrap_or_default();
         let takes = |connector: &dyn Connector| connector.schemes().contains(&name);
         let connected = |service| Connected {
@@ -166,7 +172,14 @@ impl Connectors {
                 ..cf_ds_mqtt::MqttOptions::default()
             };
             let service = cf_ds_mqtt::MqttService::with_options(url, options).await?;
-            return Ok(connected(in_pieces(Arc::new(service))?));
+            let server = match asks {
+                true => service.server_version().await,
+                false => None,
+            };
+            return Ok(Connected {
+                service: in_pieces(Arc::new(service))?,
+                server,
+            });
         }
         for connector in &self.more {
             if takes(&**connector) {

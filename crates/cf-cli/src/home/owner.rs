@@ -471,25 +471,25 @@ impl Owner {
         while quiet_since.elapsed() < QUIET && Instant::now() < deadline {
             sleep(QUIET / 10).await;
             let counters = self.client.counters().await?;
-            if counters != before {
+            if counters != before || self.client.unheard() > 0 {
                 (before, quiet_since) = (counters, Instant::now());
             }
         }
         Ok(())
     }
 
-    /// Waits a moment for what can be published to be so.
+    /// Waits a moment for what can be published to be so, and for the services to
+    /// listen where others will publish.
     pub(super) async fn publish(&self, patience: Duration) {
         let published = async {
             if self.has_read.load(Ordering::Relaxed) {
                 sleep(RECEIPTS).await;
             }
-            while self
-                .client
-                .waiting()
-                .await
-                .is_ok_and(|(waiting, _)| waiting > 0)
-            {
+            let is_busy = async || {
+                let waiting = self.client.waiting().await;
+                waiting.is_ok_and(|(waiting, _)| waiting > 0 || self.client.unheard() > 0)
+            };
+            while is_busy().await {
                 sleep(Duration::from_millis(5)).await;
             }
         };

@@ -19,7 +19,7 @@ const WINDOW: usize = 64;
 /// How long everything may take that is left after the last kill.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn setting(name: &str, default: u64) -> u64 {
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
     let value = std::env::var(name).ok();
     value.map_or(default, |value| value.parse().expect("a number"))
 }

@@ -1,7 +1,7 @@
 //! The outbox: payloads that are to be published, from the commit that decided
 //! it until the service's answer is committed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,9 @@ use crate::records::{self, OUTBOX, wire};
 /// The pause before a payload is published again; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How many payloads are on their way to one service at once, the oldest first: what
+/// was sent later does not get further ahead of what has to be published again.
+const WINDOW: usize = 128;
 /// How often a payload is published again at once when its service is back.
 const AT_ONCE: u32 = 3;
 /// How often it is looked for payloads that a service which is back may take.
@@ -26,6 +29,12 @@ const HURRY: Duration = Duration::from_millis(50);
 pub(super) struct Outbox {
     entries: BTreeMap<u64, Entry>,
     publishing: HashMap<(InstanceId, PublishId), u32>,
+    /// Those that may be published, for each service.
+    ready: HashMap<Locator, BTreeSet<u64>>,
+    /// Those that a service was asked to take and has not answered.
+    asked: HashMap<u64, Locator>,
+    /// How many those are for each service.
+    on_the_way: HashMap<Locator, usize>,
     /// Those that failed, until they are published again.
     waiting: BTreeMap<u64, Pause>,
     /// When those that wait were last looked at for a service that is back.
@@ -74,6 +83,11 @@ impl Outbox {
     fn remove(&mut self, key: u64) -> Option<Entry> {
         let entry = self.entries.remove(&key)?;
         self.waiting.remove(&key);
+        if let Some((point, _)) = entry.destination()
+            && let Some(ready) = self.ready.get_mut(&point.locator)
+        {
+            ready.remove(&key);
+        }
         if let Some(publish) = entry.instance
             && let Some(count) = self.publishing.get_mut(&publish)
         {
@@ -83,6 +97,33 @@ impl Outbox {
             }
         }
         Some(entry)
+    }
+
+    /// The oldest that its service may be asked to take now.
+    fn next_ready(&mut self, locator: &Locator) -> Option<u64> {
+        if self
+            .on_the_way
+            .get(locator)
+            .is_some_and(|count| *count >= WINDOW)
+        {
+            return None;
+        }
+        let key = self.ready.get_mut(locator)?.pop_first()?;
+        self.asked.insert(key, locator.clone());
+        *self.on_the_way.entry(locator.clone()).or_default() += 1;
+        Some(key)
+    }
+
+    /// A service has answered; gives which.
+    fn answered(&mut self, key: u64) -> Option<Locator> {
+        let locator = self.asked.remove(&key)?;
+        if let Some(count) = self.on_the_way.get_mut(&locator) {
+            *count -= 1;
+            if *count == 0 {
+                self.on_the_way.remove(&locator);
+            }
+        }
+        Some(locator)
     }
 
     pub(super) fn keys(&self) -> Vec<u64> {
@@ -235,29 +276,55 @@ impl Driver {
         }
     }
 
-    /// Asks for the publish of an entry.
+    /// Asks for the publish of an entry, when its turn comes.
     pub(super) fn publish_again(&mut self, key: u64) {
         self.outbox.waiting.remove(&key);
-        let Some(entry) = self.outbox.entries.get(&key) else {
+        let entry = self.outbox.entries.get(&key);
+        let Some((point, _)) = entry.and_then(Entry::destination) else {
             return;
         };
-        let Some((point, payload)) = entry.destination() else {
+        if self.outbox.asked.contains_key(&key) {
             return;
-        };
-        self.effects.push(Effect::Publish {
-            entry: key,
-            locator: point.locator.clone(),
-            request: PublishRequest {
-                address: point.address.clone(),
-                payload: payload.clone(),
-                condition: entry.condition.clone(),
-                id: Some(entry.id),
-            },
-        });
+        }
+        let locator = point.locator.clone();
+        let ready = self.outbox.ready.entry(locator.clone()).or_default();
+        ready.insert(key);
+        self.publish_ready(&locator);
+    }
+
+    /// Asks a service to take what is ready, as far as there is room on the way.
+    fn publish_ready(&mut self, locator: &Locator) {
+        while let Some(key) = self.outbox.next_ready(locator) {
+            let entry = self.outbox.entries.get(&key);
+            let Some((entry, (point, payload))) =
+                entry.and_then(|entry| Some((entry, entry.destination()?)))
+            else {
+                self.outbox.answered(key);
+                continue;
+            };
+            self.effects.push(Effect::Publish {
+                entry: key,
+                locator: point.locator.clone(),
+                request: PublishRequest {
+                    address: point.address.clone(),
+                    payload: payload.clone(),
+                    condition: entry.condition.clone(),
+                    id: Some(entry.id),
+                },
+            });
+        }
     }
 
     /// Takes the outcome of an [`Effect::Publish`].
     pub fn published(&mut self, key: u64, outcome: Outcome, now: Timestamp) {
+        let asked = self.outbox.answered(key);
+        self.take_outcome(key, outcome, now);
+        if let Some(locator) = asked {
+            self.publish_ready(&locator);
+        }
+    }
+
+    fn take_outcome(&mut self, key: u64, outcome: Outcome, now: Timestamp) {
         let Some(entry) = self.outbox.entries.get_mut(&key) else {
             return;
         };

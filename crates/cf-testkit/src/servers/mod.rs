@@ -9,11 +9,14 @@
     reason = "real processes live in real time, and a proxy's tasks end with it"
 )]
 
+mod certificates;
 mod mosquitto;
 mod nats;
 mod process;
 mod proxy;
 
+pub use certificates::Certificates;
 pub use mosquitto::Mosquitto;
 pub use nats::NatsServer;
+pub use process::free_port;
 pub use proxy::{Cutter, Proxy};

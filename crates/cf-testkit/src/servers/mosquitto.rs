@@ -47,6 +47,24 @@ impl Mosquitto {
         server
     }
 
+    /// Starts one whose configuration is all somebody else's: it has to listen at
+    /// `port`, and may keep its data in the folder that it is given.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn configured(port: u16, configuration: impl FnOnce(&Path) -> String) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let configuration = configuration(folder.path());
+        fs::write(folder.path().join("conf"), configuration).expect("the folder is ours");
+        let mut server = Self {
+            folder,
+            port,
+            process: None,
+        };
+        server.run();
+        server
+    }
+
     /// The URL of the broker.
     pub fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)

@@ -40,6 +40,42 @@ impl NatsServer {
         server
     }
 
+    /// Starts one whose configuration is all somebody else's: it has to listen at
+    /// `port` for clients and at `monitor` for HTTP, and may keep its data in the folder
+    /// that it is given.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn configured(
+        port: u16,
+        monitor: u16,
+        configuration: impl FnOnce(&Path) -> String,
+    ) -> Self {
+        let mut server = Self::configuring(port, monitor, configuration);
+        server.run();
+        server
+    }
+
+    /// As [`configured`](Self::configured), before it [`run`](Self::run)s.
+    ///
+    /// # Panics
+    /// Without a temporary folder.
+    pub fn configuring(
+        port: u16,
+        monitor: u16,
+        configuration: impl FnOnce(&Path) -> String,
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let configuration = configuration(folder.path());
+        fs::write(folder.path().join("conf"), configuration).expect("the folder is ours");
+        Self {
+            folder,
+            port,
+            monitor,
+            process: None,
+        }
+    }
+
     /// Starts several as one cluster, and waits until it is whole.
     ///
     /// # Panics
@@ -68,20 +104,14 @@ impl NatsServer {
     }
 
     fn new(more: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
         let (port, monitor) = (free_port(), free_port());
-        let path = folder.path().display();
-        let configuration = format!(
-            "listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\n\
-             jetstream {{ store_dir: \"{path}\", max_file: 10G, max_mem: 1G }}\n{more}\n"
-        );
-        fs::write(folder.path().join("conf"), configuration).expect("the folder is ours");
-        Self {
-            folder,
-            port,
-            monitor,
-            process: None,
-        }
+        Self::configuring(port, monitor, |folder| {
+            let path = folder.display();
+            format!(
+                "listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\n\
+                 jetstream {{ store_dir: \"{path}\", max_file: 10G, max_mem: 1G }}\n{more}\n"
+            )
+        })
     }
 
     /// The URL of the server.

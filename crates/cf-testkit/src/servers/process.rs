@@ -73,8 +73,11 @@ fn find(program: &str) -> PathBuf {
     })
 }
 
-/// A port that nobody uses, and that was not given out before.
-pub(super) fn free_port() -> u16 {
+/// A port of this machine that nobody uses, and that was not given out before.
+///
+/// # Panics
+/// Without a free port.
+pub fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there are free ports");

@@ -3,6 +3,7 @@
 mod cluster;
 mod conformance;
 mod loss;
+mod secure;
 mod streams;
 
 use std::time::Duration;

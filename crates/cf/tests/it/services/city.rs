@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use cf::core::DeliveryService;
 use cf_ds_nats::NatsService;
-use cf_testkit::SeededRandom;
 use cf_testkit::servers::{NatsServer, Proxy};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::bare::Bare;
 use super::talk::Talk;
-use super::{duration, setting};
+use super::{random, while_it_lasts};
+
+/// How many messages both write together in a second.
+const RATE: u32 = 200;
 
 /// Connects, for as long as it takes the servers to make the streams.
 async fn connect(url: &str) -> Arc<dyn DeliveryService> {
@@ -23,20 +25,6 @@ async fn connect(url: &str) -> Arc<dyn DeliveryService> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-fn random() -> SeededRandom {
-    SeededRandom::new(setting("CF_FIRST_SEED", 0))
-}
-
-/// Does something again and again; says how often.
-fn while_it_lasts(mut disturb: impl FnMut()) -> u64 {
-    let (until, mut times) = (Instant::now() + duration(), 0);
-    while Instant::now() < until {
-        disturb();
-        times += 1;
-    }
-    times
 }
 
 /// Three servers, three replicas, one of them killed at random at a time, each current
@@ -51,10 +39,13 @@ async fn a_conversation_over_three_servers_that_are_killed_one_at_a_time() {
     let others = hosts.join(",");
     let url = |first: &str| format!("nats://{first}/city?replicas=3&servers={others}");
     // Both name the service alike, since the locator is the first host.
-    let talk = Talk::begin([
-        connect(&url(&hosts[0])).await,
-        connect(&url(&hosts[0])).await,
-    ])
+    let talk = Talk::begin(
+        [
+            connect(&url(&hosts[0])).await,
+            connect(&url(&hosts[0])).await,
+        ],
+        RATE,
+    )
     .await;
     let bare = Bare::start(&others, 3).await;
     let servers = talk.survives(move || {
@@ -77,7 +68,7 @@ async fn a_conversation_over_three_servers_that_are_killed_one_at_a_time() {
 async fn a_conversation_over_a_server_that_is_killed_and_started_on_its_data() {
     let mut server = NatsServer::start();
     let url = server.url();
-    let talk = Talk::begin([connect(&url).await, connect(&url).await]).await;
+    let talk = Talk::begin([connect(&url).await, connect(&url).await], RATE).await;
     let bare = Bare::start(&format!("127.0.0.1:{}", server.port()), 1).await;
     let server = talk.survives(move || {
         let mut random = random();
@@ -98,7 +89,7 @@ async fn a_conversation_over_connections_that_are_cut_every_second() {
     let server = NatsServer::start();
     let proxy = Proxy::start(server.port()).await;
     let url = format!("nats://127.0.0.1:{}", proxy.port());
-    let talk = Talk::begin([connect(&url).await, connect(&url).await]).await;
+    let talk = Talk::begin([connect(&url).await, connect(&url).await], RATE).await;
     let (cutter, runtime) = (proxy.cutter(), Handle::current());
     let cuts = talk.survives(move || {
         let cuts = while_it_lasts(|| {
@@ -116,7 +107,7 @@ async fn a_conversation_over_connections_that_are_cut_every_second() {
 async fn a_conversation_over_a_server_that_loses_what_it_acknowledged() {
     let mut server = NatsServer::start();
     let url = server.url();
-    let talk = Talk::begin([connect(&url).await, connect(&url).await]).await;
+    let talk = Talk::begin([connect(&url).await, connect(&url).await], RATE).await;
     let bare = Bare::start(&format!("127.0.0.1:{}", server.port()), 1).await;
     let server = talk.survives(move || {
         for _ in 0..2 {

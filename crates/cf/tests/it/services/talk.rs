@@ -14,8 +14,6 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// How many messages each writes in a second: 200 together.
-const RATE: u32 = 100;
 /// How long everything may take that is left when nothing is disturbed any more.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -24,6 +22,8 @@ pub(super) struct Talk {
     sides: [Mutex<Side>; 2],
     clients: [Client; 2],
     id: ConversationId,
+    /// How many messages each writes in a second.
+    rate: u32,
     began: Instant,
     _folder: TempDir,
 }
@@ -45,8 +45,9 @@ struct Side {
 }
 
 impl Talk {
-    /// Lets Saro and Raya meet by a link.
-    pub(super) async fn begin(services: [Arc<dyn DeliveryService>; 2]) -> Self {
+    /// Lets Saro and Raya meet by a link; they will write so many messages a second
+    /// together.
+    pub(super) async fn begin(services: [Arc<dyn DeliveryService>; 2], rate: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (mut sides, mut clients) = (Vec::new(), Vec::new());
         for (who, service) in ["saro", "raya"].into_iter().zip(services) {
@@ -78,6 +79,7 @@ impl Talk {
             sides: [sides.remove(0), sides.remove(0)],
             clients: [saro, raya],
             id,
+            rate: rate / 2,
             began: Instant::now(),
             _folder: folder,
         }
@@ -92,7 +94,7 @@ impl Talk {
     ) -> T {
         let over = AtomicBool::new(false);
         let write = async |one: usize| {
-            let mut ticks = interval(Duration::from_secs(1) / RATE);
+            let mut ticks = interval(Duration::from_secs(1) / self.rate);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
             while !over.load(Ordering::Relaxed) {
                 ticks.tick().await;

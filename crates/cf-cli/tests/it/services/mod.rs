@@ -1,5 +1,8 @@
 //! The program over a server. Each test here needs one.
 
+mod kills;
+mod operations;
+
 use cf_testkit::servers::{Mosquitto, NatsServer};
 
 use crate::Town;
@@ -81,15 +84,6 @@ fn several_services_are_used_at_once() {
     assert!(came);
 }
 
-/// The run of `kills.rs`, by a server.
-#[test]
-fn a_thousand_messages_each_way_survive_every_process_over_a_server() {
-    let server = NatsServer::start();
-    let mut town = Town::new();
-    town.service = server.url();
-    crate::kills::everything_survives(&town.met(), 10);
-}
-
 /// A broker keeps no log: the link is a long one, and each side has a process that
 /// stays subscribed.
 #[test]
@@ -123,6 +117,8 @@ fn two_people_talk_over_a_broker() {
     assert_eq!(texts, ["number 0", "number 1", "number 2"]);
     let found = town.json("raya", &["doctor"]);
     assert_eq!(found[0]["protocol"], "/cf/ds/mqtt/1");
+    let server = found[0]["server"].as_str().expect("a version");
+    assert!(server.starts_with("mosquitto version "), "{server}");
     for mut reader in readers {
         let _ = reader.kill();
         let _ = reader.wait();
