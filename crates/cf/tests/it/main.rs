@@ -6,9 +6,11 @@
     reason = "real processes live in real time"
 )]
 
+mod compositions;
 mod descriptors;
 mod golden;
 mod homes;
 mod kills;
 mod secrets;
 mod services;
+mod sim;
