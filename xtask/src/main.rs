@@ -24,6 +24,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   soak --services [--seconds N] [--kills N] [--first-seed N]
                       conversations over servers that are killed, a minute each unless said otherwise
   faults [--seeds N]  fails unless the simulation finds every seeded fault within 1,000 seeds
+  compositions        runs every composition and makes docs/compositions.md
   fuzz [TARGET] [--seconds N]
                       one fuzz target or all, one after the other, a minute each unless said otherwise
   codegen [--check]   make the Rust of proto/ (or say what is not fresh)";
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
             Some(soak) => soak.run(),
             None => return usage(),
         },
+        ["compositions"] => soak::compositions(),
         ["faults"] => soak::faults("1000"),
         ["faults", "--seeds", seeds] if seeds.parse::<u64>().is_ok() => soak::faults(seeds),
         ["fuzz", ref rest @ ..] => match fuzz::Fuzz::parse(rest) {
