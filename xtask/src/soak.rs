@@ -38,15 +38,15 @@ const fn part(name: &'static str, package: &'static str, tests: &'static str) ->
 const fn life(name: &'static str, tests: &'static str) -> Part {
     Part {
         options: &["--release"],
-        ..part(name, "cf", tests)
+        ..part(name, "cf-sim", tests)
     }
 }
 
 /// In virtual time, and real processes and files of one machine.
 const OF_CLIENTS: [Part; 8] = [
-    life("stock", "sim::stock"),
-    life("bare", "sim::bare"),
-    life("sqlite", "sim::sqlite"),
+    life("stock", "stock"),
+    life("bare", "bare"),
+    life("sqlite", "sqlite"),
     part("conversation", "cf-conversation", "soak::"),
     part("sessions", "cf-client", "sessions::"),
     part("kills", "cf", "kills::clients"),
@@ -150,8 +150,8 @@ impl<'a> Soak<'a> {
 /// # Errors
 /// Names the faults that it does not find.
 pub(crate) fn faults(seeds: &str) -> Result {
-    let args = ["test", "--locked", "-p", "cf", "--features", "faults"];
-    let rest = ["--test", "it", "sim::faults::", "--", "--nocapture"];
+    let args = ["test", "--locked", "-p", "cf-sim", "--features", "faults"];
+    let rest = ["--test", "it", "faults::", "--", "--nocapture"];
     cargo(&[&args[..], &rest].concat(), &[("CF_SEEDS", seeds)]).map_err(|_| {
         "the simulation misses a seeded fault: its name is above; a check or an action is missing"
             .into()

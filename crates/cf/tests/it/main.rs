@@ -13,4 +13,3 @@ mod homes;
 mod kills;
 mod secrets;
 mod services;
-mod sim;

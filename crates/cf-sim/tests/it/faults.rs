@@ -2,18 +2,18 @@
 
 use cf_sim::{Soak, in_memory};
 
-use super::towns;
+use crate::towns;
 
 /// Has this thread make a fault, in whichever crate knows it.
 fn choose(fault: Option<&'static str>) {
-    cf::client::fault::choose(fault);
-    cf::conversation::fault::choose(fault);
+    cf_client::fault::choose(fault);
+    cf_conversation::fault::choose(fault);
 }
 
 #[test]
 fn every_fault_is_found() {
     let soak = Soak::from_env(50);
-    let all = [cf::client::fault::ALL, cf::conversation::fault::ALL].concat();
+    let all = [cf_client::fault::ALL, cf_conversation::fault::ALL].concat();
     assert!(all.len() >= 10, "there are {} faults", all.len());
     let towns = [
         ("stock", towns::stock as fn(&mut _) -> _),

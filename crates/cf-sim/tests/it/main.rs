@@ -1,7 +1,9 @@
-//! Whole clients of the stock components in virtual time: see `cf_sim`.
+//! Whole clients of the stock components in virtual time.
 //!
 //! `CF_SEEDS` says how many lives each kind has, `CF_FIRST_SEED` which is the first;
 //! `cargo xtask soak` runs them in a release build.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails shows where")]
 
 #[cfg(feature = "faults")]
 mod faults;
@@ -9,9 +11,9 @@ mod towns;
 
 use std::sync::Arc;
 
-use cf::core::Store;
-use cf::store::{KeyFile, SqliteOptions, SqliteStore, Unlock};
+use cf_core::Store;
 use cf_sim::{Life, Soak, Summary, in_memory, live};
+use cf_store::{KeyFile, SqliteOptions, SqliteStore, Unlock};
 
 fn check(name: &str, seeds: u64, all: Summary) {
     println!("{name}: {all:?}");

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use cf::Components;
-use cf::conversation::{Ratchet, private, private_2};
-use cf::core::{ConversationProtocol, DeliveryService, FramingStrategy, InitializationProtocol};
-use cf::core::{Random, Secret};
-use cf::ds::MemoryService;
-use cf::framing::{Tagged, Wap};
-use cf::identity::SoftwareIdentity;
-use cf::init::{InboxProtocol, PskProtocol};
+use cf_client::Components;
+use cf_conversation::{Ratchet, private, private_2};
+use cf_core::{ConversationProtocol, DeliveryService, FramingStrategy, InitializationProtocol};
+use cf_core::{Random, Secret};
+use cf_ds::MemoryService;
+use cf_framing::{Tagged, Wap};
+use cf_identity::SoftwareIdentity;
+use cf_init::{InboxProtocol, PskProtocol};
 use cf_sim::Member;
 use cf_testkit::SeededRandom;
 
@@ -67,7 +67,7 @@ fn town(
     let components = Components {
         services,
         framings,
-        discoveries: vec![Arc::new(cf::discovery::Link)],
+        discoveries: vec![Arc::new(cf_discovery::Link)],
         initializations,
         conversations,
     };
