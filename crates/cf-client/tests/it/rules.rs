@@ -10,13 +10,13 @@ use cf_client::{Driver, Event, EventKind};
 use cf_core::{
     Capabilities, ContentId, ContentState, ConversationId, EmptyRecords, Env, ErrorKind,
     FailureReason, Frame, FramingStrategy, Identity, InitializationProtocol, Invite, InviteId,
-    Peer, PeerId, PointInfo, RoutingTag, Scan, Setup, Store,
+    Peer, PeerId, PointInfo, RoutingTag, Setup,
 };
 use cf_framing::Tagged;
 use cf_identity::SoftwareIdentity;
 use cf_init::InboxProtocol;
 
-use crate::world::{Faults, World, accept, texts};
+use crate::world::{World, accept, texts};
 
 pub(crate) fn pair(world: &mut World) -> (usize, usize) {
     (world.add("Saro", |_| {}), world.add("Raya", |_| {}))
