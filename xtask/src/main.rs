@@ -18,10 +18,13 @@ const USAGE: &str = "usage: cargo xtask <command>
                       build and run every test of every crate; those that need nats-server and
                       mosquitto too, which are installed where that can be done, unless left out
   ci                  all that .ci/run checks: format, generated code, clippy, documentation, test
-  soak [--seeds N] [--kills N] [--first-seed N]
-                      seeds of the simulation and kills of real processes, as many as you like
+  soak [--seeds N] [--kills N] [--first-seed N] [--only NAME]
+                      seeds of the simulation and kills of real processes, as many as you like;
+                      or one part alone: stock, bare, sqlite, conversation, sessions, kills, power
   soak --services [--seconds N] [--kills N] [--first-seed N]
                       conversations over servers that are killed, a minute each unless said otherwise
+  faults [--seeds N]  fails unless the simulation finds every seeded fault within 1,000 seeds
+  compositions        runs every composition and makes docs/compositions.md
   fuzz [TARGET] [--seconds N]
                       one fuzz target or all, one after the other, a minute each unless said otherwise
   codegen [--check]   make the Rust of proto/ (or say what is not fresh)";
@@ -37,6 +40,9 @@ fn main() -> ExitCode {
             Some(soak) => soak.run(),
             None => return usage(),
         },
+        ["compositions"] => soak::compositions(),
+        ["faults"] => soak::faults("1000"),
+        ["faults", "--seeds", seeds] if seeds.parse::<u64>().is_ok() => soak::faults(seeds),
         ["fuzz", ref rest @ ..] => match fuzz::Fuzz::parse(rest) {
             Some(fuzz) => fuzz.run(),
             None => return usage(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{Result, codegen, fuzz, root, services};
+use crate::{Result, codegen, fuzz, root, services, soak};
 
 /// One check, named where it is listed.
 type Step = fn() -> Result;
@@ -63,12 +63,13 @@ fn outside() -> Result<Vec<PathBuf>> {
 /// # Errors
 /// Says what to do about the step that failed.
 pub(crate) fn ci() -> Result {
-    let steps: [(&str, Step); 5] = [
+    let steps: [(&str, Step); 6] = [
         ("format", format),
         ("generated code", || codegen::run(codegen::Mode::Check)),
         ("clippy", clippy),
         ("documentation", documentation),
         ("tests", || test(Services::With)),
+        ("seeded faults", || soak::faults("50")),
     ];
     for (name, step) in steps {
         run_step(name, step)?;

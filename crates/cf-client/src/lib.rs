@@ -22,12 +22,17 @@ mod components;
 mod declared;
 mod driver;
 mod event;
+#[cfg(feature = "faults")]
+pub mod fault;
+#[cfg(not(feature = "faults"))]
+mod fault;
 mod finding;
 mod large;
 mod link;
 mod lint;
 mod names;
 mod overlay;
+mod pipeline;
 mod records;
 mod service;
 mod shell;
@@ -44,3 +49,4 @@ pub use finding::Found;
 pub use link::{Begun, Blocked, LinkId, LinkInfo, LinkOptions, LinkState, Publication};
 pub use lint::{Finding, Severity, lint};
 pub use names::seen_as;
+pub use pipeline::{Pipeline, Released};

@@ -4,13 +4,12 @@
 //! come out are made durable together, in order, on a blocking thread, while
 //! the driver takes further inputs; effects and answers are let go only then.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cf_core::{
-    Advertised, Batch, ConversationId, Error, Locator, Outcome, Random, Result, Signal, Store,
-    Timestamp,
+    Advertised, ConversationId, Error, Locator, Outcome, Random, Result, Signal, Store, Timestamp,
 };
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -18,8 +17,9 @@ use tokio::time::Instant;
 
 use crate::client::advertise;
 use crate::components::{Components, Profile};
-use crate::driver::{Commit, Driver, Effect};
+use crate::driver::{Driver, Effect};
 use crate::link::{LinkId, Publication};
+use crate::pipeline::Pipeline;
 use crate::service::{Command, FromService, Unheard, serve};
 
 /// Makes a source of randomness for each driver.
@@ -34,8 +34,6 @@ pub(crate) type Signals = broadcast::Sender<(ConversationId, Signal)>;
 
 /// The most commits that wait for the store before inputs have to wait.
 const MAX_WAITING: usize = 1024;
-/// The most commits that are made durable together.
-const MAX_GROUP: usize = 256;
 /// How long a discovery may take.
 const ADVERTISING: Duration = Duration::from_secs(60);
 /// The pause after the store has failed.
@@ -62,13 +60,6 @@ impl Parts {
     }
 }
 
-/// One input's changes and the answer that waits for them.
-#[derive(Default)]
-struct Waiting {
-    commit: Option<Commit>,
-    reply: Option<Reply>,
-}
-
 pub(crate) struct Shell {
     parts: Parts,
     driver: Driver,
@@ -77,8 +68,8 @@ pub(crate) struct Shell {
     told: watch::Sender<u64>,
     signals: Signals,
     links: Links,
-    waiting: VecDeque<Waiting>,
-    committing: Option<JoinHandle<(Result<()>, Vec<Waiting>)>>,
+    pipeline: Pipeline<Reply>,
+    committing: Option<JoinHandle<Result<()>>>,
     /// Links that are with their discovery: no more than the driver has.
     advertising: JoinSet<Done>,
 }
@@ -132,7 +123,7 @@ impl Shell {
         let mut clock = Clock::default();
         let driver = parts.driver(clock.now())?;
         let links = Links::new(&parts.components, unheard);
-        let (waiting, committing) = (VecDeque::new(), None);
+        let (pipeline, committing) = (Pipeline::default(), None);
         let advertising = JoinSet::new();
         Ok(Self {
             parts,
@@ -142,7 +133,7 @@ impl Shell {
             told,
             signals,
             links,
-            waiting,
+            pipeline,
             committing,
             advertising,
         })
@@ -154,9 +145,9 @@ impl Shell {
         self.take(None);
         self.resume();
         let mut open = true;
-        while open || self.committing.is_some() || !self.waiting.is_empty() {
+        while open || !self.pipeline.is_empty() {
             self.commit();
-            let ready = self.waiting.len() < MAX_WAITING;
+            let ready = self.pipeline.len() < MAX_WAITING;
             let until_wake = self.until_wake();
             tokio::select! {
                 Some(done) = finished(&mut self.committing) => {
@@ -207,50 +198,33 @@ impl Shell {
         self.links.tasks.shutdown().await;
     }
 
-    /// Queues what an input changed. An answer without changes waits as well:
-    /// it may tell of changes that are not durable yet.
+    /// Queues what an input changed.
     fn take(&mut self, reply: Option<Reply>) {
-        let commit = self.driver.take_commit();
-        if commit.is_some() || reply.is_some() {
-            self.waiting.push_back(Waiting { commit, reply });
-        }
+        self.pipeline.push(self.driver.take_commit(), reply);
     }
 
     /// Starts to make what waits durable, unless that is under way.
     fn commit(&mut self) {
-        if self.committing.is_some() || self.waiting.is_empty() {
-            return;
+        if let Some(batch) = self.pipeline.begin() {
+            let store = self.parts.store.clone();
+            self.committing = Some(tokio::task::spawn_blocking(move || {
+                match batch.is_empty() {
+                    true => Ok(()),
+                    false => store.commit(&batch),
+                }
+            }));
         }
-        let count = self.waiting.len().min(MAX_GROUP);
-        let mut group: Vec<_> = self.waiting.drain(..count).collect();
-        let mut batch = Batch::default();
-        for waiting in &mut group {
-            if let Some(commit) = &mut waiting.commit {
-                batch.append(std::mem::take(&mut commit.batch));
-            }
-        }
-        let store = self.parts.store.clone();
-        self.committing = Some(tokio::task::spawn_blocking(move || {
-            let result = if batch.is_empty() {
-                Ok(())
-            } else {
-                store.commit(&batch)
-            };
-            (result, group)
-        }));
     }
 
     /// Lets go what is durable; after a failure, starts again from the store.
     /// `false` if nobody waits for that.
-    async fn release(&mut self, (result, group): (Result<()>, Vec<Waiting>)) -> bool {
+    async fn release(&mut self, result: Result<()>) -> bool {
         if let Err(error) = result {
             tracing::error!(kind = ?error.kind(), "the store failed; starting again from it");
-            for waiting in group.into_iter().chain(self.waiting.drain(..)) {
-                if let Some(reply) = waiting.reply {
-                    reply(Err(Error::unavailable(format!(
-                        "the store failed: {error}"
-                    ))));
-                }
+            for reply in self.pipeline.failed() {
+                reply(Err(Error::unavailable(format!(
+                    "the store failed: {error}"
+                ))));
             }
             // What the services still bring belongs to the driver that is gone: a
             // delivery would move a cursor past those whose commit has failed.
@@ -270,15 +244,13 @@ impl Shell {
             self.take(None);
             return true;
         }
-        for waiting in group {
-            if let Some(commit) = waiting.commit {
-                self.driver.committed(commit.number);
-                commit
-                    .effects
-                    .into_iter()
-                    .for_each(|effect| self.carry_out(effect));
+        for released in self.pipeline.durable() {
+            if let Some(number) = released.number {
+                self.driver.committed(number);
             }
-            if let Some(reply) = waiting.reply {
+            let effects = released.effects.into_iter();
+            effects.for_each(|effect| self.carry_out(effect));
+            if let Some(reply) = released.reply {
                 reply(Ok(()));
             }
         }
@@ -388,17 +360,12 @@ impl Shell {
 }
 
 /// Waits for the commit under way; never, if there is none.
-async fn finished(
-    committing: &mut Option<JoinHandle<(Result<()>, Vec<Waiting>)>>,
-) -> Option<(Result<()>, Vec<Waiting>)> {
+async fn finished(committing: &mut Option<JoinHandle<Result<()>>>) -> Option<Result<()>> {
     match committing {
-        Some(handle) => match handle.await {
-            Ok(done) => Some(done),
-            Err(_) => Some((
-                Err(Error::unavailable("the store's thread ended")),
-                Vec::new(),
-            )),
-        },
+        Some(handle) => Some(match handle.await {
+            Ok(done) => done,
+            Err(_) => Err(Error::unavailable("the store's thread ended")),
+        }),
         None => std::future::pending().await,
     }
 }

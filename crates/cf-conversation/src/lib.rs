@@ -19,6 +19,10 @@
 
 mod crypto;
 mod error;
+#[cfg(feature = "faults")]
+pub mod fault;
+#[cfg(not(feature = "faults"))]
+mod fault;
 mod fields;
 mod label;
 mod point;

@@ -221,6 +221,10 @@ impl Driver {
         if known.is_some() && !self.has_answer(conversation) {
             self.make_current(instance, now);
         }
+        if let Some(owner) = &info.owner {
+            // Who asks somebody whose request waits has accepted it.
+            self.renew_by_requests_of(owner, now);
+        }
         self.settle(now);
         Ok(conversation)
     }

@@ -11,6 +11,7 @@ use cf_core::{
 };
 
 use super::{Driver, Effect, Wake, Work};
+use crate::fault::fault;
 use crate::records::{self, OUTBOX, wire};
 
 /// The pause before a payload is published again; doubles up to [`LONGEST_PAUSE`].
@@ -247,8 +248,10 @@ impl Driver {
             invite,
             attempts: 0,
         };
-        self.overlay
-            .put(OUTBOX, records::number_key(key), write(&entry));
+        if !fault!("forget-the-outbox") {
+            self.overlay
+                .put(OUTBOX, records::number_key(key), write(&entry));
+        }
         self.outbox.insert(key, entry);
         self.publish_again(key);
     }
@@ -332,7 +335,7 @@ impl Driver {
         let alternative = entry.attempts as usize % alternatives.max(1);
         let again = match &outcome {
             Outcome::Queued | Outcome::Unavailable(_) => true,
-            Outcome::Unknown(_) => entry.condition.is_none(),
+            Outcome::Unknown(_) => entry.condition.is_none() && !fault!("unknown-is-accepted"),
             Outcome::Refused(_) if alternatives > 1 => {
                 entry.destinations.remove(alternative);
                 true

@@ -9,6 +9,7 @@ use cf_core::{Cursor, DeliveryAddress, DeliveryPoint, Locator, Result, RoutingTa
 
 use super::Driver;
 use super::way::SEARCH_BUDGET;
+use crate::fault::fault;
 use crate::overlay::Overlay;
 use crate::records::{self, PARKED, wire};
 
@@ -167,8 +168,10 @@ impl Driver {
             has_cursor: cursor.is_some(),
             cursor: cursor.map_or(Bytes::new(), |c| Bytes::copy_from_slice(c.as_bytes())),
         };
-        self.overlay
-            .put(PARKED, records::number_key(key), records::write(&parked));
+        if !fault!("forget-what-is-parked") {
+            self.overlay
+                .put(PARKED, records::number_key(key), records::write(&parked));
+        }
         self.parked.insert(key, point, tag, payload.len(), now);
         self.counters.add("parked.payload");
         while let Some(oldest) = self

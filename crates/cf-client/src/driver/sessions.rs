@@ -163,7 +163,7 @@ impl Driver {
         Ok(())
     }
 
-    /// After somebody was accepted: what else they sent belongs to the same
+    /// After somebody was accepted, or asked: what else they sent belongs to the same
     /// conversation.
     pub(super) fn renew_by_requests_of(&mut self, from: &ParticipantId, now: Timestamp) {
         let Ok(all) = self.overlay.scan(REQUESTS, &Scan::prefix("")) else {
@@ -177,15 +177,18 @@ impl Driver {
                 && request.from == from.as_bytes()
                 && let Ok(invitation) = request.invitation()
             {
-                theirs.push(invitation);
+                theirs.push((invitation, request));
             }
         }
-        theirs.sort_by_key(|invitation| invitation.invite.sent_at);
-        for invitation in theirs {
+        theirs.sort_by_key(|(invitation, _)| invitation.invite.sent_at);
+        for (invitation, mut request) in theirs {
             if let Sender::Peer(conversation) = self.sender_of(&invitation) {
                 match self.renewal(conversation, &invitation, now) {
                     Ok(Renewal::Done) => self.forget_request(invitation.invite.id),
-                    Ok(Renewal::Held) => {}
+                    Ok(Renewal::Held) => {
+                        request.held_since = now.0;
+                        self.put_request(&request, now);
+                    }
                     Err(error) => self.rejected("rejected.renewal", &error),
                 }
             }

@@ -18,6 +18,7 @@ use cf_core::{
 };
 
 use super::{Driver, Effect, Wake, Work};
+use crate::fault::fault;
 use crate::records::{self, CURSORS};
 
 /// The most further tags that conversations may derive for one payload.
@@ -58,6 +59,9 @@ impl Driver {
         )?;
         if self.state(conversation, &id)?.is_none() {
             self.put_state(conversation, &id, ContentState::Queued);
+        }
+        if fault!("state-told-too-early") {
+            self.put_state(conversation, &id, ContentState::Accepted);
         }
         self.settle(now);
         Ok(self
@@ -214,7 +218,9 @@ impl Driver {
 
     fn expect(&mut self, instance: InstanceId, tag: Tag) {
         self.note_tag(instance, tag, true);
-        self.route_tag(instance, tag);
+        if !fault!("forget-a-tag") || tag.tag().0[0] > 63 {
+            self.route_tag(instance, tag);
+        }
     }
 
     /// Routes a tag to an instance, and what was parked under it.
@@ -510,6 +516,7 @@ impl Driver {
         if fresh {
             let key = records::cursor_key(&point.locator, &point.address);
             let start = match self.overlay.get(CURSORS, &key).ok().flatten() {
+                Some(_) if fault!("wrong-cursor") => Start::Latest,
                 Some(cursor) => cf_core::Cursor::new(cursor).map_or(Start::Earliest, Start::After),
                 None => Start::Earliest,
             };

@@ -77,6 +77,35 @@ fn a_peer_who_lost_everything_comes_back_into_the_same_conversation() {
     }
 }
 
+/// What was sent on the request would be told twice, if that were accepted later beside
+/// the conversation that was asked for.
+#[test]
+fn who_asks_somebody_whose_request_waits_has_accepted_it() {
+    for seed in 0..8 {
+        let mut world = World::new(720 + seed);
+        let (saro, raya) = pair(&mut world);
+        let talk = connect(&mut world, saro, raya);
+        world.send(saro, talk, "once");
+        world.run(3);
+        let requests = |world: &mut World| {
+            let all = world.with(raya, |driver| driver.requests().expect("readable"));
+            all.len()
+        };
+        assert_eq!(requests(&mut world), 1);
+        let at_raya = connect(&mut world, raya, saro);
+        assert_eq!(requests(&mut world), 0, "seed {seed}");
+        world.kill(raya);
+        world.settle(30);
+        world.send(raya, at_raya, "back");
+        world.settle(30);
+        for node in [saro, raya] {
+            assert_eq!(world.with(node, Driver::conversations).len(), 1);
+        }
+        assert_eq!(texts(&world.events(raya), at_raya), ["once"], "seed {seed}");
+        assert_eq!(texts(&world.events(saro), talk), ["back"], "seed {seed}");
+    }
+}
+
 #[test]
 fn a_peer_who_comes_again_and_again_has_so_many_sessions_at_most() {
     let mut world = World::new(75);

@@ -14,6 +14,7 @@ use prost::Message;
 
 use crate::Error;
 use crate::crypto::Extracted;
+use crate::fault::fault;
 use crate::label::Labels;
 
 use super::body::Body;
@@ -257,7 +258,9 @@ impl RatchetConversation {
             frame,
             content: id,
         }));
-        self.put_head();
+        if !fault!("reuse-a-record") {
+            self.put_head();
+        }
         Ok(())
     }
 

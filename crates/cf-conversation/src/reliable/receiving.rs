@@ -8,6 +8,7 @@ use cf_core::{
 use smallvec::SmallVec;
 
 use crate::Error;
+use crate::fault::fault;
 
 use super::conversation::{RETRY_AFTER, ReliableConversation};
 use super::frame::{Acknowledgement, Body, Frame};
@@ -116,7 +117,8 @@ impl ReliableConversation {
             self.tell(ConversationEvent::Unknown { kind });
         }
         let number = frame.sequence;
-        if number != 0 && self.order.has(number) {
+        let is_repeated = number != 0 && self.order.has(number);
+        if is_repeated && !fault!("deliver-what-came-before") {
             self.acknowledging.repeated(env.now);
         } else {
             let event = match frame.body {
@@ -132,6 +134,7 @@ impl ReliableConversation {
                 }
             };
             match number {
+                _ if is_repeated => event.into_iter().for_each(|event| self.tell(event)),
                 0 => event.into_iter().for_each(|event| self.tell(event)),
                 number => {
                     let follows = self.order.accept(number, event, env.now);
@@ -230,7 +233,11 @@ impl ReliableConversation {
             match follow {
                 Follows::Tell(event) => self.tell(event),
                 Follows::Hold(number) => {
-                    if let Some(held) = self.order.held(number) {
+                    if let Some(held) = self
+                        .order
+                        .held(number)
+                        .filter(|_| !fault!("forget-what-is-held"))
+                    {
                         let value = records::encode_held(held);
                         self.put_own(records::numbered(records::HELD, number), value);
                     }

@@ -4,6 +4,7 @@ use cf_core::{
 };
 
 use crate::Error;
+use crate::fault::fault;
 
 use super::conversation::ReliableConversation;
 use super::flight::Flight;
@@ -141,7 +142,9 @@ impl ReliableConversation {
         let (first, body) = (publish.id, Some(body));
         let value =
             records::encode_unacknowledged(publish, points, first, has_content, env.now, body);
-        self.put_own(key, value);
+        if !fault!("forget-a-flight") {
+            self.put_own(key, value);
+        }
     }
 
     /// Sends what waits, as far as there is room.
@@ -203,7 +206,10 @@ impl ReliableConversation {
             Some(flight) if accepted && !flight.accepted => {
                 flight.accepted = true;
                 if let Some(id) = flight.content.clone() {
-                    let state = ContentState::Accepted;
+                    let state = match fault!("delivered-when-accepted") {
+                        true => ContentState::Delivered,
+                        false => ContentState::Accepted,
+                    };
                     self.tell(ConversationEvent::State { id, state });
                 }
                 Ok(())

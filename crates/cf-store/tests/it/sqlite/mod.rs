@@ -5,6 +5,8 @@ mod files;
 mod golden;
 mod hidden;
 mod laws;
+#[cfg(target_os = "linux")]
+mod power;
 mod vectors;
 
 use std::path::Path;
