@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cf_core::{
-    Advertised, Batch, ConversationId, Error, Locator, Outcome, Random, Result, Signal, Store,
-    Timestamp,
+    Advertised, Batch, ConversationId, Error, Locator, Outcome, Random, RecordChange, Result,
+    Signal, Store, Timestamp,
 };
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -34,6 +34,9 @@ pub(crate) type Signals = broadcast::Sender<(ConversationId, Signal)>;
 
 /// The most commits that wait for the store before inputs have to wait.
 const MAX_WAITING: usize = 1024;
+/// The most bytes that they have before inputs have to wait: what bounds the memory
+/// that a large content takes here.
+const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// The most commits that are made durable together.
 const MAX_GROUP: usize = 256;
 /// How long a discovery may take.
@@ -67,6 +70,8 @@ impl Parts {
 struct Waiting {
     commit: Option<Commit>,
     reply: Option<Reply>,
+    /// How long the values are that it stores.
+    bytes: usize,
 }
 
 pub(crate) struct Shell {
@@ -78,6 +83,8 @@ pub(crate) struct Shell {
     signals: Signals,
     links: Links,
     waiting: VecDeque<Waiting>,
+    /// How many bytes wait, and are being made durable.
+    waiting_bytes: usize,
     committing: Option<JoinHandle<(Result<()>, Vec<Waiting>)>>,
     /// Links that are with their discovery: no more than the driver has.
     advertising: JoinSet<Done>,
@@ -138,6 +145,7 @@ impl Shell {
             signals,
             links,
             waiting,
+            waiting_bytes: 0,
             committing,
             advertising,
         })
@@ -151,7 +159,7 @@ impl Shell {
         let mut open = true;
         while open || self.committing.is_some() || !self.waiting.is_empty() {
             self.commit();
-            let ready = self.waiting.len() < MAX_WAITING;
+            let ready = self.waiting.len() < MAX_WAITING && self.waiting_bytes < MAX_WAITING_BYTES;
             let until_wake = self.until_wake();
             tokio::select! {
                 Some(done) = finished(&mut self.committing) => {
@@ -207,7 +215,15 @@ impl Shell {
     fn take(&mut self, reply: Option<Reply>) {
         let commit = self.driver.take_commit();
         if commit.is_some() || reply.is_some() {
-            self.waiting.push_back(Waiting { commit, reply });
+            let bytes = commit
+                .as_ref()
+                .map_or(0, |commit| values_len(&commit.batch));
+            self.waiting_bytes += bytes;
+            self.waiting.push_back(Waiting {
+                commit,
+                reply,
+                bytes,
+            });
         }
     }
 
@@ -240,6 +256,7 @@ impl Shell {
     async fn release(&mut self, (result, group): (Result<()>, Vec<Waiting>)) -> bool {
         if let Err(error) = result {
             tracing::error!(kind = ?error.kind(), "the store failed; starting again from it");
+            self.waiting_bytes = 0;
             for waiting in group.into_iter().chain(self.waiting.drain(..)) {
                 if let Some(reply) = waiting.reply {
                     reply(Err(Error::unavailable(format!(
@@ -266,6 +283,7 @@ impl Shell {
             return true;
         }
         for waiting in group {
+            self.waiting_bytes -= waiting.bytes;
             if let Some(commit) = waiting.commit {
                 self.driver.committed(commit.number);
                 commit
@@ -375,6 +393,14 @@ impl Shell {
             .next_wake()
             .map_or(Duration::from_secs(3600), |wake| wake.since(now))
     }
+}
+
+fn values_len(batch: &Batch) -> usize {
+    let values = batch.changes().iter().map(|(_, change)| match change {
+        RecordChange::Put { value, .. } => value.len(),
+        RecordChange::Delete { .. } => 0,
+    });
+    values.sum()
 }
 
 /// Waits for the commit under way; never, if there is none.
