@@ -3,6 +3,9 @@
 use crate::steps::cargo;
 use crate::{Result, services};
 
+/// How long the longest content is, in MiB: as long as it may be.
+const LARGE_MIB: &str = "64";
+
 /// What a soak is of, and how long it goes on.
 pub(crate) struct Soak<'a> {
     seeds: &'a str,
@@ -12,22 +15,27 @@ pub(crate) struct Soak<'a> {
     seconds: Option<&'a str>,
 }
 
-/// A package and the tests of it, by what their paths have in common.
-type Tests = (&'static str, &'static str);
+/// A package, a program of its tests, and those of them that have this in their paths.
+type Tests = (&'static str, &'static str, &'static str);
 
 /// In virtual time, and real processes of one machine.
-const OF_CLIENTS: [Tests; 5] = [
-    ("cf-conversation", "soak::"),
+const OF_CLIENTS: [Tests; 6] = [
+    ("cf-conversation", "it", "soak::"),
     (
         "cf-client",
+        "it",
         "rules::nothing_is_lost_or_doubled_over_crashes_and_faults",
     ),
-    ("cf-client", "sessions::"),
-    ("cf", "kills::"),
-    ("cf-cli", "kills::"),
+    ("cf-client", "it", "sessions::"),
+    ("cf", "memory", ""),
+    ("cf", "it", "kills::"),
+    ("cf-cli", "it", "kills::"),
 ];
 /// Over servers that are killed and connections that are cut.
-const OF_SERVICES: [Tests; 2] = [("cf", services::PATH), ("cf-cli", "services::kills")];
+const OF_SERVICES: [Tests; 2] = [
+    ("cf", "it", services::PATH),
+    ("cf-cli", "it", "services::kills"),
+];
 
 impl<'a> Soak<'a> {
     /// Reads `[--services]`, then `--seeds N`, `--kills N`, `--first-seed N` and
@@ -71,6 +79,7 @@ impl<'a> Soak<'a> {
             ("CF_KILLS", self.kills),
             ("CF_FIRST_SEED", self.first_seed),
             ("CF_SECONDS", self.seconds.unwrap_or("5")),
+            ("CF_LARGE_MIB", LARGE_MIB),
         ];
         let (tests, again) = match self.seconds {
             Some(_) => {
@@ -79,9 +88,9 @@ impl<'a> Soak<'a> {
             }
             None => (&OF_CLIENTS[..], "--first-seed SEED --seeds 1"),
         };
-        for (package, test) in tests {
+        for (package, binary, test) in tests {
             let mut args = vec![
-                "test", "--locked", "-p", package, "--test", "it", test, "--",
+                "test", "--locked", "-p", package, "--test", binary, test, "--",
             ];
             args.push("--nocapture");
             if self.seconds.is_some() {
