@@ -1,15 +1,16 @@
 //! Two participants of a conversation, what each driver keeps, and the lines
 //! between them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cf_core::{
-    Content, ContentId, Conversation, ConversationEvent, ConversationId, ConversationProtocol,
-    DeliveryPoint, Env, Error, Identity, Incoming, Input, MadeOffer, OfferRequest, Outcome, Output,
-    Peer, PeerId, Publish, Result, RoutingTag, Secret, Setup, Tag, Timestamp,
+    BundleSet, Content, ContentId, Conversation, ConversationEvent, ConversationId,
+    ConversationProtocol, DeliveryPoint, Env, Error, Identity, Incoming, Input, MadeOffer,
+    OfferRequest, Outcome, Output, Peer, PeerId, Publish, Result, RoutingTag, Secret, Setup, Tag,
+    Timestamp,
 };
 use cf_testkit::{NamedIdentity, RecordMap, SeededRandom};
 
@@ -34,6 +35,14 @@ pub(crate) struct Side {
     pub(crate) wake: Timestamp,
     pub(crate) outbox: Vec<Publish>,
     pub(crate) events: Vec<ConversationEvent>,
+    /// What it gave back for another instance.
+    pub(crate) unsent: Vec<(ContentId, Content)>,
+    /// The contact of the peer's that it was told last.
+    pub(crate) contact: Option<BundleSet>,
+    /// The parts of large contents that it keeps, by their offset.
+    pub(crate) parts: HashMap<ContentId, BTreeMap<u64, Bytes>>,
+    /// The parts of large contents that it asked for and has not got.
+    pub(crate) wanted: VecDeque<(ContentId, u64, u32)>,
     random: SeededRandom,
 }
 
@@ -54,6 +63,10 @@ impl Side {
             wake: Timestamp::NEVER,
             outbox: Vec::new(),
             events: Vec::new(),
+            unsent: Vec::new(),
+            contact: None,
+            parts: HashMap::new(),
+            wanted: VecDeque::new(),
             random: SeededRandom::new(seed),
         };
         side.drain();
@@ -84,9 +97,20 @@ impl Side {
         self.conversation = self.protocol.restore(CONVERSATION, identity, &mut env)?;
         self.expected.clear();
         self.listening.clear();
+        self.wanted.clear();
         self.wake = Timestamp::NEVER;
         self.drain();
         Ok(())
+    }
+
+    /// Takes the parts of a large content that is whole, joined.
+    pub(crate) fn take_joined(&mut self, content: &ContentId) -> Bytes {
+        let mut joined = Vec::new();
+        for (offset, part) in self.parts.remove(content).unwrap_or_default() {
+            assert_eq!(offset, joined.len() as u64, "a part is missing");
+            joined.extend_from_slice(&part);
+        }
+        joined.into()
     }
 
     fn drain(&mut self) -> usize {
@@ -106,6 +130,23 @@ impl Side {
                 Output::Event(event) => self.events.push(event),
                 Output::Record(change) => self.records.apply(change),
                 Output::WakeAt(at) => self.wake = at,
+                Output::Unsent { id, content } => self.unsent.push((id, content)),
+                Output::Contact { bundles, .. } => self.contact = Some(bundles),
+                Output::WantChunk {
+                    content,
+                    offset,
+                    len,
+                } => self.wanted.push_back((content, offset, len)),
+                Output::Chunk {
+                    content,
+                    offset,
+                    bytes,
+                    ..
+                } => {
+                    let before = self.parts.entry(content).or_default().insert(offset, bytes);
+                    assert_eq!(before, None, "a part is kept twice");
+                }
+                Output::DropChunks { content, .. } => drop(self.parts.remove(&content)),
                 _ => {}
             }
         }
@@ -125,6 +166,8 @@ pub(crate) struct Pair {
     pub(crate) is_sure: bool,
     /// Whether the service refuses what is published next.
     pub(crate) refuses: bool,
+    /// Whether a side sends nothing any more, and has given back what it could.
+    pub(crate) is_superseded: [bool; 2],
     /// How many events of each side were checked, and the contents that it was told.
     checked: [usize; 2],
     told: [HashSet<ContentId>; 2],
@@ -157,6 +200,7 @@ impl Pair {
             sent: [Vec::new(), Vec::new()],
             is_sure: true,
             refuses: false,
+            is_superseded: [false; 2],
             checked: [0; 2],
             told: [HashSet::new(), HashSet::new()],
         }
@@ -164,15 +208,30 @@ impl Pair {
 
     /// Sends a content; each has an id and bytes of its own.
     pub(crate) fn send(&mut self, from: usize, len: usize) -> Result<()> {
+        self.send_as(from, len, Content::Bytes)
+    }
+
+    /// The same, of a content that is given by its length.
+    pub(crate) fn send_large(&mut self, from: usize, len: usize) -> Result<()> {
+        self.send_as(from, len, |bytes| Content::Large {
+            len: bytes.len() as u64,
+        })
+    }
+
+    fn send_as(
+        &mut self,
+        from: usize,
+        len: usize,
+        content: impl FnOnce(Bytes) -> Content,
+    ) -> Result<()> {
         let number = self.sent[from].len();
         let id = ContentId::new(format!("{from} {number}")).expect("a short id");
         let mut bytes = vec![b'.'; len];
         bytes.extend_from_slice(id.as_bytes());
         let bytes = Bytes::from(bytes);
-        let content = Content::Bytes(bytes.clone());
         let input = Input::Send {
             id: Some(id.clone()),
-            content,
+            content: content(bytes.clone()),
         };
         self.sides[from].handle(input, self.now)?;
         self.sent[from].push((id, bytes));
@@ -180,8 +239,29 @@ impl Pair {
         Ok(())
     }
 
-    /// Puts what a side published on the line, and checks what it was told.
+    /// Puts what a side published on the line, gives the parts that it asked for,
+    /// and checks what it was told.
     pub(crate) fn settle(&mut self, from: usize) {
+        self.publish(from);
+        while let Some((content, offset, len)) = self.sides[from].wanted.pop_front() {
+            let mut sent = self.sent[from].iter();
+            let found = sent.find(|(id, _)| *id == content);
+            let (_, bytes) = found.expect("it asks for what it sends");
+            let at = offset as usize;
+            let input = Input::Chunk {
+                bytes: bytes.slice(at..at + len as usize),
+                content,
+                offset,
+            };
+            let taken = self.sides[from].handle(input, self.now);
+            // A content that was refused meanwhile wants no part any more.
+            assert!(taken.is_ok() || !self.is_sure, "{taken:?}");
+            self.publish(from);
+        }
+        self.check(from);
+    }
+
+    fn publish(&mut self, from: usize) {
         while !self.sides[from].outbox.is_empty() {
             let publish = self.sides[from].outbox.remove(0);
             for point in &publish.points {
@@ -209,23 +289,36 @@ impl Pair {
             }
             self.refuses = false;
         }
-        self.check(from);
     }
 
     /// Only what the other side sent is told, and once.
     fn check(&mut self, who: usize) {
-        let events = &self.sides[who].events;
-        for event in &events[self.checked[who]..] {
+        let side = &mut self.sides[who];
+        let checked = self.checked[who].min(side.events.len());
+        let events = side.events.split_off(checked);
+        for event in &events {
             let ConversationEvent::Content { id, content, .. } = event else {
                 continue;
             };
+            let told = match content {
+                Content::Large { .. } => side.take_joined(id),
+                Content::Bytes(bytes) => bytes.clone(),
+            };
             let mut sent = self.sent[1 - who].iter();
-            let is_sent =
-                sent.any(|(other, bytes)| other == id && *content == Content::Bytes(bytes.clone()));
+            let is_sent = sent.any(|(other, bytes)| other == id && told == bytes);
             assert!(is_sent, "{id:?} was never sent");
             assert!(self.told[who].insert(id.clone()), "{id:?} was told twice");
         }
-        self.checked[who] = events.len();
+        side.events.extend(events);
+        self.checked[who] = side.events.len();
+    }
+
+    /// Another instance sends for a side from now on.
+    pub(crate) fn supersede(&mut self, who: usize) {
+        let superseded = self.sides[who].handle(Input::Supersede, self.now);
+        superseded.expect("its own records");
+        self.is_superseded[who] = true;
+        self.settle(who);
     }
 
     /// Routes as a driver does; what routes nowhere is lost. `None` if it is.
@@ -299,8 +392,20 @@ impl Pair {
         assert!(!self.is_sure || self.is_all_told(), "contents are missing");
     }
 
+    /// The first content that a side was told.
+    pub(crate) fn told(&self, who: usize) -> Option<ContentId> {
+        let mut sent = self.sent[1 - who].iter().map(|(content, _)| content);
+        sent.find(|content| self.told[who].contains(*content))
+            .cloned()
+    }
+
+    /// Whether every content was told, or given back.
     fn is_all_told(&self) -> bool {
-        (0..2).all(|who| self.told[who].len() == self.sent[1 - who].len())
+        let is_told = |from: usize, content: &ContentId| {
+            let mut unsent = self.sides[from].unsent.iter();
+            self.told[1 - from].contains(content) || unsent.any(|(id, _)| id == content)
+        };
+        (0..2).all(|from| (self.sent[from].iter()).all(|(content, _)| is_told(from, content)))
     }
 }
 

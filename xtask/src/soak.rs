@@ -4,6 +4,9 @@
 use crate::steps::cargo;
 use crate::{Result, services};
 
+/// How long the longest content is, in MiB: as long as it may be.
+const LARGE_MIB: &str = "64";
+
 /// What a soak is of, and how long it goes on.
 pub(crate) struct Soak<'a> {
     seeds: &'a str,
@@ -19,6 +22,8 @@ struct Part {
     /// By which it is chosen.
     name: &'static str,
     package: &'static str,
+    /// The program of its tests.
+    binary: &'static str,
     /// What the paths of its tests have in common.
     tests: &'static str,
     /// What cargo is told besides.
@@ -29,6 +34,7 @@ const fn part(name: &'static str, package: &'static str, tests: &'static str) ->
     Part {
         name,
         package,
+        binary: "it",
         tests,
         options: &[],
     }
@@ -43,12 +49,16 @@ const fn life(name: &'static str, tests: &'static str) -> Part {
 }
 
 /// In virtual time, and real processes and files of one machine.
-const OF_CLIENTS: [Part; 8] = [
+const OF_CLIENTS: [Part; 9] = [
     life("stock", "stock"),
     life("bare", "bare"),
     life("sqlite", "sqlite"),
     part("conversation", "cf-conversation", "soak::"),
     part("sessions", "cf-client", "sessions::"),
+    Part {
+        binary: "memory",
+        ..part("memory", "cf", "")
+    },
     part("kills", "cf", "kills::clients"),
     part("kills", "cf-cli", "kills::a_thousand"),
     Part {
@@ -116,6 +126,7 @@ impl<'a> Soak<'a> {
             ("CF_KILLS", self.kills),
             ("CF_FIRST_SEED", self.first_seed),
             ("CF_SECONDS", self.seconds.unwrap_or("5")),
+            ("CF_LARGE_MIB", LARGE_MIB),
         ];
         let again = match self.seconds {
             Some(_) => {
@@ -126,7 +137,14 @@ impl<'a> Soak<'a> {
         };
         let is_wanted = |part: &&Part| self.only.is_none_or(|only| only == part.name);
         for part in self.parts().iter().filter(is_wanted) {
-            let mut args = vec!["test", "--locked", "-p", part.package, "--test", "it"];
+            let mut args = vec![
+                "test",
+                "--locked",
+                "-p",
+                part.package,
+                "--test",
+                part.binary,
+            ];
             args.extend(part.options);
             args.extend([part.tests, "--", "--nocapture"]);
             if self.seconds.is_some() {

@@ -119,6 +119,20 @@ impl Client {
         read.map_err(|_| Error::unavailable("the store's thread ended"))?
     }
 
+    /// Says how many bytes of large contents are kept of what comes in one
+    /// conversation, and in all of them. What comes beyond is refused, and fails
+    /// at its author, until some is [let go of](Self::forget_large).
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn keep_large(&self, in_one: u64, in_all: u64) -> Result<()> {
+        self.call(move |driver, _| {
+            driver.keep_large(in_one, in_all);
+            Ok(())
+        })
+        .await
+    }
+
     /// Lets go of the bytes of a large content that came; its event stays.
     ///
     /// # Errors

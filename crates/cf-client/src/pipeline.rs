@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cf_core::Batch;
+use cf_core::{Batch, RecordChange};
 
 use crate::driver::{Commit, Effect};
 use crate::fault::fault;
@@ -19,6 +19,7 @@ const MAX_GROUP: usize = 256;
 pub struct Pipeline<R> {
     waiting: VecDeque<Released<R>>,
     under_way: Vec<Released<R>>,
+    bytes: usize,
 }
 
 /// What one input left behind.
@@ -29,6 +30,8 @@ pub struct Released<R> {
     pub number: Option<u64>,
     /// Its changes, until they are on their way.
     batch: Batch,
+    /// How long the values are that it stores.
+    bytes: usize,
     /// What may happen now.
     pub effects: Vec<Effect>,
     /// The answer to who gave the input.
@@ -40,6 +43,7 @@ impl<R> Default for Pipeline<R> {
         Self {
             waiting: VecDeque::new(),
             under_way: Vec::new(),
+            bytes: 0,
         }
     }
 }
@@ -53,6 +57,7 @@ impl<R> Pipeline<R> {
         };
         let mut released = Released {
             number,
+            bytes: values_len(&batch),
             batch,
             effects,
             reply,
@@ -67,6 +72,7 @@ impl<R> Pipeline<R> {
             self.let_go_early(&mut released, |e| matches!(e, Effect::Tell(_)));
         }
         if released.number.is_some() || released.reply.is_some() {
+            self.bytes += released.bytes;
             self.waiting.push_back(released);
         }
     }
@@ -90,12 +96,15 @@ impl<R> Pipeline<R> {
 
     /// What [`begin`](Self::begin) gave is durable: lets go of what waited for that.
     pub fn durable(&mut self) -> Vec<Released<R>> {
-        std::mem::take(&mut self.under_way)
+        let durable = std::mem::take(&mut self.under_way);
+        self.bytes -= durable.iter().map(|released| released.bytes).sum::<usize>();
+        durable
     }
 
     /// What [`begin`](Self::begin) gave is not durable: all that waits is void, and the
     /// driver is to be made again from the store. Gives the answers that will never come.
     pub fn failed(&mut self) -> Vec<R> {
+        self.bytes = 0;
         let all = self.under_way.drain(..).chain(self.waiting.drain(..));
         all.filter_map(|released| released.reply).collect()
     }
@@ -103,6 +112,12 @@ impl<R> Pipeline<R> {
     /// How many inputs wait, those on their way to the store not counted.
     pub fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// How many bytes of values wait or are on their way to the store: what the memory
+    /// is bounded by that a large content takes here.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether nothing waits and nothing is on its way to the store.
@@ -120,6 +135,14 @@ impl<R> Pipeline<R> {
             released.effects = rest;
         }
     }
+}
+
+fn values_len(batch: &Batch) -> usize {
+    let values = batch.changes().iter().map(|(_, change)| match change {
+        RecordChange::Put { value, .. } => value.len(),
+        RecordChange::Delete { .. } => 0,
+    });
+    values.sum()
 }
 
 #[cfg(test)]
@@ -143,6 +166,7 @@ mod tests {
         assert!(pipeline.is_empty(), "nothing happened");
         pipeline.push(Some(commit(1)), Some(1));
         assert_eq!(pipeline.begin().map(|b| b.changes().len()), Some(1));
+        assert_eq!(pipeline.bytes(), 1);
         pipeline.push(Some(commit(2)), Some(2));
         pipeline.push(None, Some(3));
         assert!(pipeline.begin().is_none(), "one at a time");
@@ -155,5 +179,6 @@ mod tests {
         pipeline.push(Some(commit(4)), Some(5));
         assert_eq!(pipeline.failed(), [4, 5]);
         assert!(pipeline.is_empty());
+        assert_eq!(pipeline.bytes(), 0);
     }
 }

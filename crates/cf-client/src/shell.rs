@@ -34,6 +34,9 @@ pub(crate) type Signals = broadcast::Sender<(ConversationId, Signal)>;
 
 /// The most commits that wait for the store before inputs have to wait.
 const MAX_WAITING: usize = 1024;
+/// The most bytes that they have before inputs have to wait: what bounds the memory
+/// that a large content takes here.
+const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// How long a discovery may take.
 const ADVERTISING: Duration = Duration::from_secs(60);
 /// The pause after the store has failed.
@@ -147,7 +150,8 @@ impl Shell {
         let mut open = true;
         while open || !self.pipeline.is_empty() {
             self.commit();
-            let ready = self.pipeline.len() < MAX_WAITING;
+            let ready =
+                self.pipeline.len() < MAX_WAITING && self.pipeline.bytes() < MAX_WAITING_BYTES;
             let until_wake = self.until_wake();
             tokio::select! {
                 Some(done) = finished(&mut self.committing) => {

@@ -202,6 +202,10 @@ pub enum Input {
         /// The part.
         bytes: Bytes,
     },
+    /// How many bytes of large contents there is room for, beside those of which a
+    /// part has come. One of a peer's that is longer is not taken, and its author is
+    /// told. Without limit until it is said, and after every restart.
+    Room(u64),
     /// The application has shown a content that came: its author may be told.
     Read {
         /// The content's author.
@@ -277,6 +281,8 @@ pub enum Output {
         from: Option<ParticipantId>,
         /// The author's id of it.
         content: ContentId,
+        /// How long all of it is, in bytes.
+        len: u64,
         /// Where the part starts, in bytes.
         offset: u64,
         /// The part.

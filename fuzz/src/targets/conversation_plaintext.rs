@@ -22,10 +22,38 @@ struct Reliable {
     bitmap: Vec<u8>,
     #[prost(uint64, repeated, tag = "4")]
     skipped: Vec<u64>,
+    #[prost(uint64, tag = "5")]
+    gone: u64,
     #[prost(bytes = "vec", optional, tag = "16")]
     content: Option<Vec<u8>>,
     #[prost(bytes = "vec", optional, tag = "17")]
     close: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "18")]
+    receipt: Option<Receipt>,
+    #[prost(bytes = "vec", optional, tag = "19")]
+    typing: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "20")]
+    contact: Option<Contact>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Receipt {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    read: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Contact {
+    #[prost(message, repeated, tag = "1")]
+    bundles: Vec<Bundle>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Bundle {
+    #[prost(string, tag = "1")]
+    protocol: String,
+    #[prost(bytes = "vec", tag = "2")]
+    bundle: Vec<u8>,
 }
 
 pub(super) fn run(data: &[u8]) {
@@ -80,8 +108,42 @@ fn frame(script: &mut Script<'_>) -> Reliable {
             2 => (0..script.below(70)).map(|_| number(script)).collect(),
             _ => Vec::new(),
         },
+        gone: match choice & 0xc0 {
+            0xc0 => number(script),
+            _ => 0,
+        },
         content: (choice & 12 == 4).then(|| script.part().to_vec()),
-        close: (choice & 48 == 48).then(|| script.part().to_vec()),
+        close: (choice & 60 == 60).then(|| script.part().to_vec()),
+        receipt: (choice & 60 == 8).then(|| receipt(script)),
+        typing: (choice & 60 == 24).then(|| script.part().to_vec()),
+        contact: (choice & 28 == 12).then(|| contact(script)),
+    }
+}
+
+/// Contents of the victim's, and others.
+fn receipt(script: &mut Script<'_>) -> Receipt {
+    let read = (0..script.below(70)).map(|_| match script.byte() {
+        0xff => script.part().to_vec(),
+        number => format!("v {number}").into_bytes(),
+    });
+    Receipt {
+        read: read.collect(),
+    }
+}
+
+fn contact(script: &mut Script<'_>) -> Contact {
+    let bundles = (0..script.below(10)).map(|number| Bundle {
+        protocol: match script.byte() {
+            0xff => String::from_utf8_lossy(&script.part()).into_owned(),
+            _ => format!("/example/init/{number}"),
+        },
+        bundle: match script.byte() {
+            0xff => vec![1; script.below(16_384)],
+            len => vec![2; usize::from(len)],
+        },
+    });
+    Contact {
+        bundles: bundles.collect(),
     }
 }
 

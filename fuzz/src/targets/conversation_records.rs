@@ -1,14 +1,15 @@
-//! Stored records of private/1 that were damaged: a typed error or a conversation
+//! Stored records of private/1 and private/2 that were damaged: a typed error or a conversation
 //! that goes on without a panic.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cf_conversation::private;
-use cf_core::{ErrorKind, Incoming, Timestamp};
+use cf_core::{ConversationProtocol, ErrorKind, Incoming, Timestamp};
 use cf_testkit::RecordMap;
 
-use crate::pair::{Pair, Side, named};
+use super::conversation_healing::restless;
+use crate::pair::{Pair, Side};
 use crate::script::Script;
 
 /// What a conversation left behind: the records of both, and what is on its way.
@@ -19,11 +20,12 @@ struct Life {
 }
 
 pub(super) fn run(data: &[u8]) {
-    static LIFE: OnceLock<Life> = OnceLock::new();
-    let life = LIFE.get_or_init(life);
+    static LIVES: OnceLock<[Life; 2]> = OnceLock::new();
+    let lives = LIVES.get_or_init(|| [life(&private()), life(&restless())]);
     let mut script = Script::new(data);
-    let who = script.below(2);
-    let protocol = private();
+    let choice = script.below(4);
+    let (who, life) = (choice % 2, &lives[choice / 2]);
+    let protocol = [private(), restless()][choice / 2].clone();
     let mut pair = Pair::new(&protocol, &protocol);
     let side: &mut Side = &mut pair.sides[who];
     side.outbox.clear();
@@ -56,14 +58,12 @@ pub(super) fn run(data: &[u8]) {
             let _ = side.handle(outcome, life.now);
         }
     }
-    let _ = named("Saro");
 }
 
 /// A life with everything that is stored: frames in flight, contents held back,
 /// keys of frames that never came, a queue.
-fn life() -> Life {
-    let protocol = private();
-    let mut pair = Pair::new(&protocol, &protocol);
+fn life(protocol: &Arc<dyn ConversationProtocol>) -> Life {
+    let mut pair = Pair::new(protocol, protocol);
     pair.settle(1);
     pair.deliver_all();
     for round in 0..4 {
@@ -83,6 +83,8 @@ fn life() -> Life {
     }
     for number in 0..3 {
         pair.send(number % 2, 300).expect("it takes it");
+        pair.send(number % 2, 40_000).expect("it takes it");
+        pair.send_large(number % 2, 70_000).expect("it takes it");
     }
     let records = [0, 1].map(|who: usize| pair.sides[who].records.clone());
     Life {

@@ -1,9 +1,9 @@
-//! A peer that seals any header and any plaintext under the right keys: what is
+//! A peer of private/1 or private/2 that seals any header and any plaintext under the right keys: what is
 //! refused changes nothing, and the next honest frame is taken.
 
 use std::sync::Arc;
 
-use cf_conversation::private;
+use cf_conversation::{private, private_2};
 use cf_core::{ContentId, ConversationProtocol, Incoming, Input};
 use cf_testkit::SeededRandom;
 
@@ -15,13 +15,20 @@ use crate::script::Script;
 /// The shortest plaintext, padded.
 const PADDED: usize = 256;
 
+/// How long they are in ML-KEM-768, in bytes.
+const KEM_KEY_LEN: usize = 1_184;
+const KEM_CIPHERTEXT_LEN: usize = 1_088;
+
 pub(super) fn run(data: &[u8]) {
     let mut script = Script::new(data);
-    let protocol: Arc<dyn ConversationProtocol> = private();
+    let protocol: Arc<dyn ConversationProtocol> = match script.byte() % 2 {
+        0 => private(),
+        _ => private_2(),
+    };
     let raya = named("Raya");
     let made = offer(&protocol, &raya);
     let names: [&[u8]; 2] = [b"Saro", b"Raya"];
-    let (mut saro, parameters) = Hostile::new(&[5; 32], &made.offer.public, names);
+    let (mut saro, parameters) = Hostile::new(&[5; 32], &made.offer, names);
     let join = joining(Some(made.secret), parameters);
     let joined = protocol.join(join, &mut env(&mut SeededRandom::new(5)));
     let mut victim = Side::new(protocol, raya, joined.expect("good parameters"), 6);
@@ -67,9 +74,14 @@ fn lie(script: &mut Script<'_>) -> Lie {
         0 => Some(u32::from(script.byte())),
         1 => Some(u32::MAX - u32::from(script.byte())),
         2 => Some(16_300 + u32::from(script.byte())),
+        // A step that mixed.
+        3 => Some(1 << 31 | u32::from(script.byte())),
         _ => None,
     };
-    let text = script.part().to_vec();
+    let mut text = script.part().to_vec();
+    if script.byte().is_multiple_of(4) {
+        text.extend(healing(script));
+    }
     let plaintext = match choice >> 6 {
         0 => text,
         1 => vec![0; PADDED],
@@ -80,6 +92,23 @@ fn lie(script: &mut Script<'_>) -> Lie {
         previous,
         plaintext,
     }
+}
+
+/// What private/2 says of an exchange: often a key that is one.
+fn healing(script: &mut Script<'_>) -> Vec<u8> {
+    let said = match script.byte() % 4 {
+        // Its coefficients are all 0.
+        0 | 1 => vec![script.byte() & 1; KEM_KEY_LEN],
+        2 => vec![script.byte(); KEM_CIPHERTEXT_LEN],
+        _ => script.part().to_vec(),
+    };
+    let mut healing = Vec::new();
+    let number = 2 + u32::from(script.byte() % 2);
+    prost::encoding::uint64::encode(1, &u64::from(script.byte() % 3), &mut healing);
+    prost::encoding::bytes::encode(number, &said, &mut healing);
+    let mut field = Vec::new();
+    prost::encoding::bytes::encode(8, &healing, &mut field);
+    field
 }
 
 fn padded(mut text: Vec<u8>) -> Vec<u8> {

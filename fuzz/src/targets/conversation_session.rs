@@ -2,10 +2,11 @@
 //! reorders, changes and forges: nothing panics, what is refused changes nothing,
 //! and honest contents arrive once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cf_conversation::private;
-use cf_core::{ContentId, ConversationEvent, Incoming, Input, RoutingTag};
+use cf_core::{ConversationEvent, ConversationProtocol, Incoming, Input, RoutingTag};
 
 use crate::pair::Pair;
 use crate::scene::{NOW, point};
@@ -30,9 +31,12 @@ const PAUSES: [Duration; 6] = [
 ];
 
 pub(super) fn run(data: &[u8]) {
+    live(&private(), data);
+}
+
+pub(super) fn live(protocol: &Arc<dyn ConversationProtocol>, data: &[u8]) {
     let mut script = Script::new(data);
-    let protocol = private();
-    let mut pair = Pair::new(&protocol, &protocol);
+    let mut pair = Pair::new(protocol, protocol);
     pair.settle(1);
     for _ in 0..MAX_STEPS {
         if script.is_over() {
@@ -48,19 +52,19 @@ pub(super) fn run(data: &[u8]) {
     assert_eq!(saro.expose(), raya.expose());
 }
 
-fn step(pair: &mut Pair, script: &mut Script<'_>) {
+/// What anybody may do, and a carrier.
+pub(super) fn step(pair: &mut Pair, script: &mut Script<'_>) {
     let choice = script.byte();
     let who = usize::from(choice >> 7);
     match choice & 0x0f {
         0 | 1 => {
             let len = script.below(200);
-            // A conversation that was closed takes no content.
             let sent = pair.send(who, len);
-            assert!(sent.is_ok() || !pair.is_sure, "{sent:?}");
+            assert!(sent.is_ok() || may_refuse(pair, who), "{sent:?}");
         }
         2 => {
             let sent = pair.send(who, script.below(MAX_CONTENT));
-            assert!(sent.is_ok() || !pair.is_sure, "{sent:?}");
+            assert!(sent.is_ok() || may_refuse(pair, who), "{sent:?}");
         }
         3 | 4 if !pair.lines[who].is_empty() => {
             let at = script.below(pair.lines[who].len());
@@ -92,11 +96,13 @@ fn step(pair: &mut Pair, script: &mut Script<'_>) {
         12 => pair.deliver_all(),
         13 => pair.refuses = script.byte() == 0x80,
         14 => {
-            let id = ContentId::new(format!("{} 0", 1 - who)).expect("a short id");
             let input = match script.byte() % 4 {
-                0 => Input::Read {
-                    from: None,
-                    content: id,
+                0 => match pair.told(who) {
+                    Some(content) => Input::Read {
+                        from: None,
+                        content,
+                    },
+                    None => Input::Time,
                 },
                 1 => Input::Typing(script.byte().is_multiple_of(2)),
                 2 => Input::Miss {
@@ -117,6 +123,11 @@ fn step(pair: &mut Pair, script: &mut Script<'_>) {
         }
         _ => {}
     }
+}
+
+/// Whether a side takes no content, perhaps: it was closed, or is superseded.
+fn may_refuse(pair: &Pair, who: usize) -> bool {
+    !pair.is_sure || pair.is_superseded[who]
 }
 
 /// What a carrier makes of what it has seen, for one side.

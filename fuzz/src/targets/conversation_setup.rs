@@ -1,10 +1,10 @@
-//! What a stranger's bundle and invite say to private/1 and to the bare ratchet:
+//! What a stranger's bundle and invite say to private/1, private/2 and to the bare ratchets:
 //! a conversation that can send, or a typed error.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cf_conversation::{Ratchet, private};
+use cf_conversation::{Ratchet, private, private_2};
 use cf_core::{Content, Conversation, ConversationProtocol, Input, Timestamp};
 use cf_testkit::SeededRandom;
 
@@ -14,8 +14,10 @@ use crate::script::Script;
 
 pub(super) fn run(data: &[u8]) {
     let mut script = Script::new(data);
-    let protocol: Arc<dyn ConversationProtocol> = match script.byte() % 2 {
+    let protocol: Arc<dyn ConversationProtocol> = match script.byte() % 4 {
         0 => private(),
+        1 => private_2(),
+        2 => Arc::new(Ratchet::healing()),
         _ => Arc::new(Ratchet::new()),
     };
     let made = offer(&protocol, &named("Raya"));

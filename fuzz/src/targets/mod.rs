@@ -3,11 +3,15 @@
 mod client_deliver;
 mod client_restore;
 mod content;
+mod conversation_healing;
+mod conversation_moves;
 mod conversation_plaintext;
 mod conversation_records;
 mod conversation_sealed;
+mod conversation_segments;
 mod conversation_session;
 mod conversation_setup;
+mod conversation_superseding;
 mod discovery_directory;
 mod discovery_link;
 mod discovery_short_link;
@@ -29,11 +33,15 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("client_deliver", client_deliver::run),
     ("client_restore", client_restore::run),
     ("content", content::run),
+    ("conversation_healing", conversation_healing::run),
+    ("conversation_moves", conversation_moves::run),
     ("conversation_plaintext", conversation_plaintext::run),
     ("conversation_records", conversation_records::run),
     ("conversation_sealed", conversation_sealed::run),
+    ("conversation_segments", conversation_segments::run),
     ("conversation_session", conversation_session::run),
     ("conversation_setup", conversation_setup::run),
+    ("conversation_superseding", conversation_superseding::run),
     ("discovery_directory", discovery_directory::run),
     ("discovery_link", discovery_link::run),
     ("discovery_short_link", discovery_short_link::run),

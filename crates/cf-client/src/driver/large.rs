@@ -13,6 +13,7 @@ use cf_core::{
     Result, Scan, Store, Timestamp,
 };
 
+use super::room::{Kept, kept_len};
 use super::{Driver, Wake, Work};
 use crate::overlay::Overlay;
 use crate::records::{self, SPOOLS, wire};
@@ -35,7 +36,7 @@ const READ_STEP: usize = 16;
 
 /// The states of a spool.
 const FILLING: u32 = 1;
-const KEPT: u32 = 2;
+pub(super) const KEPT: u32 = 2;
 const DROPPING: u32 = 3;
 
 /// Which spools are of interest now.
@@ -47,6 +48,14 @@ pub(super) struct Spools {
     coming: HashSet<Bytes>,
     /// Those whose rows are being let go of.
     dropping: VecDeque<Bytes>,
+    pub(super) kept: Kept,
+}
+
+/// A part of a content that comes, and how long all of that is.
+pub(super) struct Part {
+    pub(super) len: u64,
+    pub(super) offset: u64,
+    pub(super) bytes: Bytes,
 }
 
 impl Driver {
@@ -184,7 +193,7 @@ impl Driver {
     ) -> Result<()> {
         let key = records::spool_key(conversation, Some(from), id);
         match spool(&self.overlay, &key)? {
-            Some(found) if found.state == KEPT && found.len > 0 => {
+            Some(found) if is_whole(&found) => {
                 self.drop_spool(&key, now);
                 Ok(())
             }
@@ -225,8 +234,7 @@ impl Driver {
         instance: InstanceId,
         from: Option<&ParticipantId>,
         content: &ContentId,
-        offset: u64,
-        bytes: Bytes,
+        part: Part,
         now: Timestamp,
     ) {
         let Some(conversation) = self.conversations.get(&instance).map(|found| found.id) else {
@@ -241,15 +249,16 @@ impl Driver {
             // Another session may bring again what was given up.
             self.spools.dropping.retain(|dropping| *dropping != key);
             let coming = wire::Spool {
+                len: part.len,
+                filled: 0,
                 state: KEPT,
                 at: now.0,
-                ..wire::Spool::default()
             };
             self.put_spool(&key, &coming);
         }
         let namespace = records::spool_namespace(&key);
         self.overlay
-            .put(namespace, records::number_key(offset), bytes);
+            .put(namespace, records::number_key(part.offset), part.bytes);
     }
 
     /// A content that came is whole: from now on it can be read.
@@ -367,8 +376,10 @@ impl Driver {
     }
 
     pub(super) fn restore_spools(&mut self, now: Timestamp) -> Result<()> {
+        self.spools.kept.restore(&self.overlay)?;
         for (key, value) in self.overlay.scan(SPOOLS, &Scan::prefix(""))? {
             let found: wire::Spool = records::read(&value)?;
+            self.spools.kept.count(&key, 0, kept_len(&key, &found))?;
             if found.state == DROPPING {
                 self.spools.dropping.push_back(key);
                 self.wakes.insert((now, Wake::Spool));
@@ -379,8 +390,14 @@ impl Driver {
         Ok(())
     }
 
-    fn put_spool(&mut self, key: &Bytes, spool: &wire::Spool) {
-        self.overlay.put(SPOOLS, key.clone(), records::write(spool));
+    fn put_spool(&mut self, key: &Bytes, after: &wire::Spool) {
+        if !records::is_own_spool(key) {
+            let before = spool(&self.overlay, key).ok().flatten();
+            let before = before.map_or(0, |before| kept_len(key, &before));
+            // A key of its own names a conversation.
+            let _ = self.spools.kept.count(key, before, kept_len(key, after));
+        }
+        self.overlay.put(SPOOLS, key.clone(), records::write(after));
     }
 
     pub(super) fn want_chunk(
@@ -393,6 +410,11 @@ impl Driver {
         let range = offset..offset + u64::from(len);
         self.work.push_back(Work::Chunk(instance, content, range));
     }
+}
+
+/// Whether all of a content is there that came, or that is sent here.
+fn is_whole(spool: &wire::Spool) -> bool {
+    spool.state == KEPT && spool.len > 0 && spool.filled == spool.len
 }
 
 fn spool(overlay: &Overlay, key: &[u8]) -> Result<Option<wire::Spool>> {
@@ -435,7 +457,7 @@ pub fn read_large(
     let key = records::spool_key(conversation, Some(from), id);
     let found = store.get(SPOOLS, &key)?;
     let found: Option<wire::Spool> = found.map(|value| records::read(&value)).transpose()?;
-    let found = found.filter(|found| found.state == KEPT && found.len > 0);
+    let found = found.filter(is_whole);
     let found = found.ok_or_else(|| Error::misuse("there is no such large content"))?;
     let namespace = records::spool_namespace(&key);
     let end = offset.saturating_add(len as u64).min(found.len);

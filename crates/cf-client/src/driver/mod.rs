@@ -21,6 +21,7 @@ mod refresh;
 mod requests;
 mod restore;
 mod roll;
+mod room;
 mod sessions;
 mod sleep;
 mod telling;
@@ -62,6 +63,7 @@ pub mod limits {
     };
     pub use super::points::ROTATE_EVERY;
     pub use super::requests::{MAX_REQUEST_BYTES, MAX_REQUESTS, PEEK_EVERY, PEEKS};
+    pub use super::room::{KEPT_IN_ALL, KEPT_IN_ONE};
     pub use super::sessions::{CROSSING, MAX_HELD, MAX_SESSIONS, RENEW_EVERY, SUPERSEDED_FOR};
     pub use super::sleep::{IDLE, MAX_AWAKE};
     pub use super::trust::MAX_OTHER_KEYS;

@@ -17,6 +17,7 @@ use cf_core::{
     Start, Tag, Timestamp,
 };
 
+use super::large::Part;
 use super::{Driver, Effect, Wake, Work};
 use crate::fault::fault;
 use crate::records::{self, CURSORS};
@@ -206,9 +207,13 @@ impl Driver {
             Output::Chunk {
                 from,
                 content,
+                len,
                 offset,
                 bytes,
-            } => self.keep_chunk(instance, from.as_ref(), &content, offset, bytes, now),
+            } => {
+                let part = Part { len, offset, bytes };
+                self.keep_chunk(instance, from.as_ref(), &content, part, now);
+            }
             Output::DropChunks { from, content } => {
                 self.drop_chunks(instance, from.as_ref(), &content, now);
             }
@@ -348,6 +353,7 @@ impl Driver {
             tag,
             body,
         };
+        self.say_room(instance, now);
         match self.input(instance, Input::Frame(incoming), now) {
             Ok(()) => {
                 self.counters.add("routed.frame");

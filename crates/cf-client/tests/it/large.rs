@@ -6,7 +6,8 @@ use bytes::Bytes;
 use cf_client::limits::{SPOOL_ROW, SPOOL_STEP, UNSENT_FOR};
 use cf_client::{Driver, EventKind, read_large};
 use cf_core::{
-    Content, ContentId, ContentState, ConversationId, ErrorKind, Identity, Random, Scan, Store,
+    Content, ContentId, ContentState, ConversationId, ErrorKind, FailureReason, Identity, Random,
+    Scan, Store,
 };
 use cf_ds::{MemoryOptions, MemoryService};
 use cf_testkit::SeededRandom;
@@ -24,17 +25,18 @@ fn len() -> usize {
 
 /// Saro and Raya, who talk over a service that takes 4 KiB and a frame's tag.
 fn pair(world: &mut World) -> (usize, usize) {
-    let mut add = |name: &str| {
-        world.add(name, |components| {
-            let options = MemoryOptions {
-                max_payload_len: 4_096 + 256,
-                ..MemoryOptions::default()
-            };
-            let service = MemoryService::with_options("world", options).unwrap();
-            components.services = vec![Arc::new(service)];
-        })
-    };
-    (add("Saro"), add("Raya"))
+    (add(world, "Saro"), add(world, "Raya"))
+}
+
+fn add(world: &mut World, name: &str) -> usize {
+    world.add(name, |components| {
+        let options = MemoryOptions {
+            max_payload_len: 4_096 + 256,
+            ..MemoryOptions::default()
+        };
+        let service = MemoryService::with_options("world", options).unwrap();
+        components.services = vec![Arc::new(service)];
+    })
 }
 
 fn talk(world: &mut World, saro: usize, raya: usize) -> (ConversationId, ConversationId) {
@@ -237,4 +239,65 @@ fn what_was_not_spooled_to_its_end_was_never_sent() {
     world.now = world.now.after(UNSENT_FOR * 2);
     world.run(200);
     assert_eq!(rows(&world, saro), 0);
+}
+
+/// What came stays until it is let go of, so there is only so much of it: in each
+/// conversation and in all. What comes beyond fails at its author, who is told.
+#[test]
+fn what_came_is_bounded_in_each_conversation_and_in_all() {
+    const LEN: usize = 100_000;
+    let refused = ContentState::Failed(FailureReason::Refused);
+    let mut world = World::new(44);
+    let (saro, raya) = pair(&mut world);
+    let oscar = add(&mut world, "Oscar");
+    let (at_saro, from_saro) = talk(&mut world, saro, raya);
+    let (at_oscar, from_oscar) = talk(&mut world, oscar, raya);
+    let most = |driver: &mut Driver, _| driver.keep_large(250_000, 350_000);
+    world.input(raya, most).unwrap();
+    let sends = |world: &mut World, node, talk, name: &str| {
+        send(world, node, talk, name, &random_bytes(4, LEN));
+        for _ in 0..100 {
+            world.run(20);
+            let state = world.with(node, |driver| driver.state(talk, &id(name)).unwrap());
+            if !matches!(
+                state,
+                Some(ContentState::Queued | ContentState::Accepted) | None
+            ) {
+                return state.unwrap();
+            }
+            world.settle(1);
+        }
+        panic!("{name} has no end");
+    };
+    let forgets = |world: &mut World, node: usize, talk, name: &str| {
+        let author = world.nodes[node].identity().id().clone();
+        let forget =
+            |driver: &mut Driver, now| driver.forget_large(talk, Some(&author), &id(name), now);
+        world.input(raya, forget).unwrap().unwrap();
+    };
+    let delivered = ContentState::Delivered;
+    assert_eq!(sends(&mut world, saro, at_saro, "1"), delivered);
+    assert_eq!(sends(&mut world, saro, at_saro, "2"), delivered);
+    assert_eq!(sends(&mut world, saro, at_saro, "3"), refused);
+    // Another peer has room of its own, as long as there is some in all.
+    assert_eq!(sends(&mut world, oscar, at_oscar, "1"), delivered);
+    world.kill(raya);
+    assert_eq!(sends(&mut world, oscar, at_oscar, "2"), refused);
+    assert_eq!(came(&world, raya).len(), 3);
+    // A refused content leaves nothing behind.
+    world.run(500);
+    let kept = rows(&world, raya);
+    forgets(&mut world, saro, from_saro, "1");
+    assert_eq!(sends(&mut world, saro, at_saro, "4"), delivered);
+    assert_eq!(sends(&mut world, saro, at_saro, "5"), refused);
+    world.run(500);
+    assert_eq!(rows(&world, raya), kept);
+    for (node, talk, name) in [(saro, from_saro, "2"), (oscar, from_oscar, "1")] {
+        forgets(&mut world, node, talk, name);
+    }
+    let no_limit = |driver: &mut Driver, _| driver.keep_large(u64::MAX, u64::MAX);
+    world.input(raya, no_limit).unwrap();
+    for name in ["6", "7", "8", "9"] {
+        assert_eq!(sends(&mut world, saro, at_saro, name), delivered);
+    }
 }

@@ -68,7 +68,7 @@ impl Conversation for RatchetConversation {
             Input::Miss {
                 point, tag, budget, ..
             } => {
-                self.miss(&point, &tag, budget);
+                self.miss(&point, &tag, budget, env.now);
                 Ok(())
             }
             Input::Received(publish) => {

@@ -1,6 +1,7 @@
 //! How a conversation ends, and what shows that it has to.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use cf_core::{ConversationEvent, DeliveryPoint, Output, RoutingTag, Tag, Timestamp};
 
@@ -11,6 +12,11 @@ use super::window::Routes;
 /// How many payloads at the own points that are nobody's make a new session
 /// worth asking for; again at each doubling.
 pub(crate) const FIRST_RENEWAL: u32 = 4;
+
+/// How long after the first of them that is, at the earliest. Frames that were
+/// received, and whose tags are forgotten, come again in swarms where a link is bad;
+/// a peer that is heard meanwhile shows that all is well.
+pub(crate) const RENEWAL_AFTER: Duration = Duration::from_secs(60);
 
 /// How many of them are remembered, so that one that comes again counts once.
 const REMEMBERED: usize = 64;
@@ -50,13 +56,20 @@ impl RatchetConversation {
     }
 
     /// Looks for the tag of a payload at one of its points. Ever more at its own
-    /// points that are nobody's are a sign that its keys are not those of the peer;
-    /// one that comes again is not: its tag may have been forgotten.
-    pub(super) fn miss(&mut self, point: &DeliveryPoint, tag: &RoutingTag, budget: u32) {
+    /// points that are nobody's, and no frame that is good, are a sign that its keys
+    /// are not those of the peer; one that comes again is not: its tag may have been
+    /// forgotten.
+    pub(super) fn miss(
+        &mut self,
+        point: &DeliveryPoint,
+        tag: &RoutingTag,
+        budget: u32,
+        now: Timestamp,
+    ) {
         self.search(tag, budget);
         let is_found = self.window.slot(tag).is_some();
         let counts = budget > 0 && !is_found && self.settled.points.is_own(point);
-        if counts && self.misses.count(*tag) && self.settled.superseded_at.is_none() {
+        if counts && self.misses.count(*tag, now) && self.settled.superseded_at.is_none() {
             self.outputs.push_back(Output::Renew);
         }
     }
@@ -66,21 +79,32 @@ impl RatchetConversation {
 #[derive(Default)]
 pub(crate) struct Misses {
     count: u32,
+    /// How many there were when a new session was asked for last.
+    asked: u32,
+    /// When the first came.
+    since: Timestamp,
     /// The last of them.
     tags: VecDeque<RoutingTag>,
 }
 
 impl Misses {
     /// Counts one; says whether a new session is to be asked for.
-    fn count(&mut self, tag: RoutingTag) -> bool {
-        if self.tags.contains(&tag) {
-            return false;
+    fn count(&mut self, tag: RoutingTag, now: Timestamp) -> bool {
+        if self.count == 0 {
+            self.since = now;
         }
-        self.tags.push_back(tag);
-        if self.tags.len() > REMEMBERED {
-            self.tags.pop_front();
+        if !self.tags.contains(&tag) {
+            self.tags.push_back(tag);
+            if self.tags.len() > REMEMBERED {
+                self.tags.pop_front();
+            }
+            self.count = self.count.saturating_add(1);
         }
-        self.count = self.count.saturating_add(1);
-        self.count >= FIRST_RENEWAL && self.count.is_power_of_two()
+        let enough = FIRST_RENEWAL.max(self.asked.saturating_mul(2));
+        let asks = self.count >= enough && now >= self.since.after(RENEWAL_AFTER);
+        if asks {
+            self.asked = self.count;
+        }
+        asks
     }
 }

@@ -75,10 +75,6 @@ impl ReliableConversation {
         restored.behind = head.behind;
         restored.contact_of_peer = head.contact_of_peer;
         restored.resent_at = Timestamp(head.resent_at);
-        restored.restore_flights(&own)?;
-        if restored.flights.may_lack_probe() {
-            restored.probe_due = env.now;
-        }
         restored.restore_queue(&own, env.now)?;
         restored.restore_order(&own, head.next_delivery)?;
         if let Some(contact) = own.get(records::CONTACT)? {
@@ -90,6 +86,12 @@ impl ReliableConversation {
         }
         if let Some(at) = head.superseded_at {
             restored.restore_superseded(&own, Timestamp(at), env.now)?;
+        }
+        if !restored.over {
+            restored.restore_flights(&own)?;
+        }
+        if restored.flights.may_lack_probe() {
+            restored.probe_due = env.now;
         }
         restored.put_wake();
         Ok(restored)

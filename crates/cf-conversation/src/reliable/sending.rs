@@ -24,7 +24,8 @@ impl ReliableConversation {
         if self.ended {
             return Err(Error::Misuse("the conversation is closed").into());
         }
-        if self.superseded.is_some() {
+        let is_superseded = self.superseded.is_some();
+        if is_superseded && id.is_some() {
             return Err(Error::Misuse("another instance of the conversation sends").into());
         }
         let Content::Bytes(bytes) = content else {
@@ -44,7 +45,7 @@ impl ReliableConversation {
                 }
             }
         }
-        if self.queue.is_full() {
+        if is_superseded || self.queue.is_full() {
             return Err(Error::Unavailable("too much content waits to be sent").into());
         }
         let value = records::encode_queued(id.as_ref(), bytes, env.now);

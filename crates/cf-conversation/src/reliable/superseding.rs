@@ -22,7 +22,8 @@ pub(crate) struct Superseded {
 
 impl ReliableConversation {
     /// Gives back every content whose fate is open, and goes on receiving for the
-    /// resend lifetime.
+    /// resend lifetime. What has no id is an answer to what is received: a wrapper's
+    /// own frames are still sent.
     pub(super) fn supersede(&mut self, env: &mut Env<'_>) -> Result<()> {
         if self.superseded.is_some() {
             return Ok(());
@@ -120,6 +121,17 @@ impl ReliableConversation {
             return;
         }
         self.over = true;
+        for number in self
+            .flights
+            .iter()
+            .map(|(number, _)| number)
+            .collect::<Vec<_>>()
+        {
+            if let Some(flight) = self.flights.remove(number) {
+                self.outputs.push_back(Output::Withdraw(flight.publish));
+                self.delete_own(records::numbered(records::UNACKNOWLEDGED, number));
+            }
+        }
         let superseded = self.superseded.as_mut();
         let withdrawn = superseded.map(|superseded| std::mem::take(&mut superseded.withdrawn));
         for number in withdrawn.unwrap_or_default().into_keys() {

@@ -35,6 +35,8 @@ pub(crate) struct SegmentsConversation {
     /// What was sent in parts, or is to be, by its number.
     pub(super) outgoing: BTreeMap<u64, Outgoing>,
     pub(super) incoming: BTreeMap<ContentId, Incoming>,
+    /// How many bytes of further large contents may come, as was said.
+    pub(super) room_for_large: u64,
     pub(super) next_number: u64,
     /// How many bytes of frame and id fit, as far as that is known.
     pub(super) room: Option<usize>,
@@ -117,6 +119,7 @@ impl SegmentsConversation {
             inner_wake: Timestamp::NEVER,
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
+            room_for_large: u64::MAX,
             next_number: 0,
             room: None,
             asked: None,
@@ -146,6 +149,10 @@ impl SegmentsConversation {
             } => self.chunk(&content, offset, bytes, env),
             Input::Time => self.handle_time(env),
             Input::Supersede => self.supersede(env),
+            Input::Room(bytes) => {
+                self.room_for_large = bytes;
+                Ok(())
+            }
             Input::Frame(incoming) => {
                 self.call(Input::Frame(incoming), env)?;
                 self.absorb(true, env)
@@ -172,6 +179,7 @@ impl SegmentsConversation {
         // The same as is in force; but a part may have to be asked for again.
         restored.outputs.clear();
         restored.asked = None;
+        restored.room_for_large = self.room_for_large;
         // The next input says it, if another time is wanted than was.
         restored.wake = self.wake;
         *self = restored;

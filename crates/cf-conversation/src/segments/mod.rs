@@ -21,6 +21,8 @@ use cf_core::{
     OfferRequest, Properties, ProtocolId, Result, Setup,
 };
 
+use crate::Error;
+
 use conversation::{Origin, SegmentsConversation};
 
 /// What bounds the contents that [`Segments`] carries.
@@ -124,6 +126,7 @@ impl ConversationProtocol for Segments {
         env: &mut Env<'_>,
     ) -> Result<Box<dyn Conversation>> {
         let origin = self.origin(conversation, &identity);
-        Ok(Box::new(SegmentsConversation::restore(origin, env)?))
+        let restored = SegmentsConversation::restore(origin, env).map_err(Error::of_records)?;
+        Ok(Box::new(restored))
     }
 }

@@ -80,20 +80,25 @@ impl SegmentsConversation {
         match self.incoming.get(&id) {
             Some(incoming) => incoming.check(&segment)?,
             None if self.ended_contents(env)?.contains(&id) => return Ok(()),
-            None if !has_room(&self.incoming, segment.len) => {
+            None if !self.has_room(&segment) => {
                 self.put_ended(id.clone(), env)?;
                 self.controls.push_back(Frame::Refused(id));
                 return Ok(());
             }
             None => {}
         }
-        let incoming = self.incoming.entry(id.clone()).or_insert_with(|| Incoming {
-            len: segment.len,
-            large: segment.large,
-            received: Ranges::default(),
-            from: from.clone(),
-            sent_at,
-            touched_at: env.now,
+        let incoming = self.incoming.entry(id.clone()).or_insert_with(|| {
+            if segment.large {
+                self.room_for_large = self.room_for_large.saturating_sub(segment.len);
+            }
+            Incoming {
+                len: segment.len,
+                large: segment.large,
+                received: Ranges::default(),
+                from: from.clone(),
+                sent_at,
+                touched_at: env.now,
+            }
         });
         let before = incoming.received.total();
         incoming.received.insert(segment.offset..segment.end());
@@ -107,6 +112,7 @@ impl SegmentsConversation {
             self.outputs.push_back(Output::Chunk {
                 from: from.clone(),
                 content: id.clone(),
+                len,
                 offset,
                 bytes: segment.part,
             });
@@ -126,6 +132,11 @@ impl SegmentsConversation {
             true => self.whole_here(&id, env),
             false => Ok(()),
         }
+    }
+
+    fn has_room(&self, segment: &Segment) -> bool {
+        let fits = !segment.large || segment.len <= self.room_for_large;
+        fits && has_room(&self.incoming, segment.len)
     }
 
     /// Tells a content of which all parts are there.

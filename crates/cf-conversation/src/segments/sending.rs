@@ -142,7 +142,9 @@ impl SegmentsConversation {
         }
         let large = || self.outgoing.iter().filter(|(_, one)| one.large);
         let on_the_way: u64 = large().map(|(_, one)| one.on_the_way()).sum();
-        let mut active = large().take(MAX_ACTIVE);
+        // What the peer has all of only waits for its word.
+        let active = large().filter(|(_, one)| one.settled_at.is_none());
+        let mut active = active.take(MAX_ACTIVE);
         let Some((number, next)) = active.find(|(_, one)| !one.is_sent()) else {
             return;
         };

@@ -11,7 +11,7 @@ use cf_testkit::{RecordMap, SeededRandom};
 use crate::pair::{CONVERSATION, Faults, Named, Pair};
 
 /// The records of both sides in the middle of a conversation: with frames in
-/// flight, contents held back, keys of frames that never came.
+/// flight, contents held back, keys of frames that never came, contents in parts.
 fn stored() -> ([RecordMap; 2], Timestamp) {
     let faults = Faults {
         loss: 40,
@@ -24,10 +24,25 @@ fn stored() -> ([RecordMap; 2], Timestamp) {
             pair.send(number % 2, &number.to_string(), "something to say");
             pair.run_for(Duration::from_millis(300));
         }
+        for from in [0, 1] {
+            pair.send(from, "cut", vec![7; 40_000]);
+            let now = pair.now;
+            pair.sides[from].send_large("large", vec![7; 300_000], now);
+            pair.publish(from);
+        }
+        pair.run_for(Duration::from_secs(5));
         (pair.sides.map(|side| side.records), pair.now)
     });
     let has_all = |records: &RecordMap| {
-        let mut kinds = [&[1, b'h'], &[1, b's'], &[0, b'h'], &[0, b'u']].into_iter();
+        let mut kinds = [
+            &[1, b'h'],
+            &[1, b's'],
+            &[0, b'h'],
+            &[0, b'u'],
+            &[2, b'o'],
+            &[2, b'i'],
+        ]
+        .into_iter();
         kinds.all(|kind| records.0.keys().any(|key| key.starts_with(kind)))
     };
     let mut lived = lived.take(100);
@@ -39,7 +54,8 @@ fn stored() -> ([RecordMap; 2], Timestamp) {
 fn damages(value: &Bytes) -> Vec<Bytes> {
     let mut damages = vec![Bytes::new(), value.slice(..value.len() / 2)];
     damages.push([&value[..], &[0]].concat().into());
-    for at in 0..value.len() {
+    // Every byte of a short record, and some of the bytes of a longer one.
+    for at in (0..value.len()).step_by(1 + value.len() / 128) {
         // One byte, and the largest number of four and of eight bytes.
         for len in [1, 4, 8] {
             let mut bytes = value.to_vec();

@@ -282,6 +282,7 @@ impl Side {
                     len,
                 } => self.wanted.push((content, offset, len)),
                 Output::Chunk {
+                    len: _,
                     content,
                     offset,
                     bytes,

@@ -516,3 +516,36 @@ fn a_restored_instance_asks_again_for_the_part_that_it_waits_for() {
     pair.run_for(Duration::from_secs(10));
     assert_eq!(pair.sides[1].joined(&id("large")), large);
 }
+
+/// A receiver that is superseded still says what is whole, and what waits for that
+/// word only holds nothing up.
+#[test]
+fn a_superseded_receiver_still_says_what_is_whole() {
+    let mut pair = pair(Faults::NONE, 10);
+    let names: Vec<_> = (0..2 * MAX_ACTIVE).map(|n| n.to_string()).collect();
+    for name in &names {
+        let now = pair.now;
+        pair.sides[0].send_large(name, vec![7; 20_000], now);
+    }
+    pair.publish(0);
+    pair.sides[1].handle(Input::Supersede, pair.now).unwrap();
+    pair.publish(1);
+    // What it says is lost at first, and said again.
+    pair.muted[1] = true;
+    pair.run_for(Duration::from_secs(1));
+    pair.sides[1].restart(pair.now);
+    pair.muted[1] = false;
+    pair.run_for(Duration::from_secs(3600));
+    for name in &names {
+        let last = states(&pair, 0, name).last().copied();
+        assert_eq!(last, Some(ContentState::Delivered), "{name}");
+    }
+    // When its time is over it keeps nothing of what it said.
+    pair.muted = [true; 2];
+    pair.sides[0].send_large("late", vec![7; 20_000], pair.now);
+    pair.run_for(Duration::from_secs(15 * 24 * 3600));
+    assert!(pair.sides[1].outbox.is_empty());
+    let kept = pair.sides[1].records.0.keys();
+    let unacknowledged = |key: &&Bytes| key.starts_with(&[0, b'u']);
+    assert_eq!(kept.filter(unacknowledged).count(), 0);
+}

@@ -312,7 +312,8 @@ fn a_state_that_is_behind_asks_for_a_new_session_and_believes_nothing() {
 }
 
 #[test]
-fn payloads_that_are_nobodys_ask_for_a_new_session_at_each_doubling() {
+fn payloads_that_are_nobodys_ask_for_a_new_session_after_a_while_and_at_each_doubling() {
+    const AFTER: Duration = Duration::from_secs(60);
     let mut pair = settled(8);
     let now = pair.now;
     let miss = |name: &str, number: u32| Input::Miss {
@@ -327,7 +328,18 @@ fn payloads_that_are_nobodys_ask_for_a_new_session_at_each_doubling() {
         raya.handle(miss("Raya's link", number), now).unwrap();
     }
     assert_eq!(raya.renewals, 0);
-    for number in 0..70 {
+    // Whatever comes at once is no sign yet.
+    for number in 200..203 {
+        raya.handle(miss("Raya's point", number), now).unwrap();
+    }
+    let soon = now.after(AFTER - Duration::from_millis(1));
+    raya.handle(miss("Raya's point", 203), soon).unwrap();
+    assert_eq!(raya.renewals, 0);
+    // One of them again, when it is time.
+    let now = now.after(AFTER);
+    raya.handle(miss("Raya's point", 200), now).unwrap();
+    assert_eq!(raya.renewals, 1);
+    for number in 4..70 {
         for _ in 0..3 {
             raya.handle(miss("Raya's point", number), now).unwrap();
         }
@@ -338,10 +350,12 @@ fn payloads_that_are_nobodys_ask_for_a_new_session_at_each_doubling() {
     pair.send(0, "well", "well");
     pair.run_for(Duration::from_secs(1));
     let (raya, now) = (&mut pair.sides[1], pair.now);
-    for number in 100..103 {
+    for number in 100..104 {
         raya.handle(miss("Raya's point", number), now).unwrap();
+        let later = now.after(2 * AFTER);
+        let before = raya.renewals;
+        let is_enough = number == 103;
+        raya.handle(miss("Raya's point", 100), later).unwrap();
+        assert_eq!(raya.renewals - before, usize::from(is_enough));
     }
-    assert_eq!(raya.renewals, 5);
-    raya.handle(miss("Raya's point", 103), now).unwrap();
-    assert_eq!(raya.renewals, 6);
 }
