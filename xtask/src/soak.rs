@@ -71,6 +71,7 @@ impl<'a> Soak<'a> {
             ("CF_KILLS", self.kills),
             ("CF_FIRST_SEED", self.first_seed),
             ("CF_SECONDS", self.seconds.unwrap_or("5")),
+            ("CF_RATE", "200"),
         ];
         let (tests, again) = match self.seconds {
             Some(_) => {
