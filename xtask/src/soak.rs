@@ -127,6 +127,7 @@ impl<'a> Soak<'a> {
             ("CF_FIRST_SEED", self.first_seed),
             ("CF_SECONDS", self.seconds.unwrap_or("5")),
             ("CF_LARGE_MIB", LARGE_MIB),
+            ("CF_RATE", "200"),
         ];
         let again = match self.seconds {
             Some(_) => {
