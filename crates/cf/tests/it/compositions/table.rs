@@ -97,7 +97,7 @@ type MakeFraming = fn() -> Arc<dyn FramingStrategy>;
 
 const FRAMINGS: [(&str, MakeFraming); 2] = [
     ("/cf/framing/tagged/1", || Arc::new(Tagged)),
-    ("/cf/framing/wap/1", || Arc::new(Wap::default())),
+    ("/cf/framing/wap/1", || Arc::new(Wap)),
 ];
 
 /// What a discovery is made of.
