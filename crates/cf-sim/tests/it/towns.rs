@@ -45,8 +45,8 @@ fn town(
 ) -> Vec<Member> {
     let framings: [Vec<Arc<dyn FramingStrategy>>; 3] = [
         vec![Arc::new(Tagged)],
-        vec![Arc::new(Wap::default())],
-        vec![Arc::new(Wap::default()), Arc::new(Tagged)],
+        vec![Arc::new(Wap)],
+        vec![Arc::new(Wap), Arc::new(Tagged)],
     ];
     let framings = pick(dice, &framings);
     let services = [vec![service("one")], vec![service("one"), service("two")]];

@@ -97,7 +97,7 @@ type MakeFraming = fn() -> Arc<dyn FramingStrategy>;
 
 const FRAMINGS: [(&str, MakeFraming); 2] = [
     ("/cf/framing/tagged/1", || Arc::new(Tagged)),
-    ("/cf/framing/wap/1", || Arc::new(Wap::default())),
+    ("/cf/framing/wap/1", || Arc::new(Wap)),
 ];
 
 /// What a discovery is made of.
@@ -144,7 +144,7 @@ const CONVERSATIONS: [(&str, MakeConversation); 2] = [
 ];
 
 /// What is no choice of its own here, and why.
-const APART: [(&str, &str); 5] = [
+const APART: [(&str, &str); 6] = [
     (
         "/cf/conversation/ratchet/1",
         "the innermost layer of private/1",
@@ -156,6 +156,10 @@ const APART: [(&str, &str); 5] = [
     (
         "/cf/conversation/reliable/1",
         "a layer of both private protocols",
+    ),
+    (
+        "/cf/discovery/lan/1",
+        "needs a network with multicast: `cf-discovery-lan/tests/it/`",
     ),
     ("/cf/ds/mqtt/1", "needs a broker: `cf-ds-mqtt/tests/it/`"),
     ("/cf/ds/nats/1", "needs a server: `cf-ds-nats/tests/it/`"),
