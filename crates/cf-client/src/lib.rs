@@ -42,7 +42,7 @@ pub use compare::Common;
 pub use components::{Components, Counters, Profile};
 pub use driver::limits;
 pub use driver::{
-    Commit, ConversationInfo, Driver, Effect, confirmed_events, events_after, read_large,
+    Commit, ConversationInfo, Driver, Effect, confirmed_events, event, events_after, read_large,
 };
 pub use event::{Event, EventKind, Request};
 pub use finding::Found;

@@ -54,7 +54,7 @@ impl Driver {
             instance,
             Input::Send {
                 id: Some(id.clone()),
-                content,
+                content: content.clone(),
             },
             now,
         )?;
@@ -64,6 +64,7 @@ impl Driver {
         if fault!("state-told-too-early") {
             self.put_state(conversation, &id, ContentState::Accepted);
         }
+        self.log_sent(conversation, &id, content, now)?;
         self.settle(now);
         Ok(self
             .state(conversation, &id)?
