@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use cf_client::{Client, Event, EventKind, event, events_after};
 use cf_content::Content;
-use cf_core::{
-    ConversationId, Error, ErrorKind, ParticipantId, Result, Store, Timestamp,
-};
+use cf_core::{ConversationId, Error, ErrorKind, ParticipantId, Result, Store, Timestamp};
 use cf_history::{
     Author, ContentReader, Entry, EntryKind, Found, History, Item, Log, Meaning, Named, Page,
     Progress, Summary,

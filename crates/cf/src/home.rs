@@ -6,7 +6,7 @@ use cf_core::{Batch, Error, ErrorKind, Identity, Locator, Random, Result, Secret
 use cf_identity::{SEED_LEN, SoftwareIdentity};
 use cf_store::{KeyFile, SqliteOptions, SqliteStore, Unlock};
 
-use crate::{Builder, SystemRandom, builder};
+use crate::{Builder, Chats, Client, SystemRandom, builder};
 
 /// The namespace of what a home keeps beside the client's state.
 const HOME: &str = "home";
@@ -14,6 +14,7 @@ const NAME: &str = "name";
 const SEED: &str = "seed";
 const SERVICE: &str = "service";
 const FURTHER_SERVICES: &str = "further_services";
+const KEEP_DAYS: &str = "keep_days";
 const READ_RECEIPTS: &str = "read_receipts";
 
 /// A folder that holds a client whole: its encrypted store, and the key of it
@@ -203,6 +204,39 @@ impl Home {
         let mut batch = Batch::default();
         batch.put(HOME, READ_RECEIPTS, if on { "on" } else { "off" });
         self.store.commit(&batch)
+    }
+
+    /// For how many days what is said is kept; `None`: for ever, unless set otherwise.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn keep_days(&self) -> Result<Option<u64>> {
+        let set = self.store.get(HOME.as_bytes(), KEEP_DAYS.as_bytes())?;
+        let text = set.map(|set| String::from_utf8_lossy(&set).into_owned());
+        Ok(text.and_then(|days| days.parse().ok()))
+    }
+
+    /// Sets for how many days what is said is kept. Somebody has to see to it: see
+    /// [`Chats::forget_before`].
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn set_keep_days(&self, days: Option<u64>) -> Result<()> {
+        let mut batch = Batch::default();
+        match days {
+            Some(days) => batch.put(HOME, KEEP_DAYS, days.to_string()),
+            None => batch.delete(HOME, KEEP_DAYS),
+        }
+        self.store.commit(&batch)
+    }
+
+    /// The conversations of the home's client, as a person sees them.
+    ///
+    /// # Errors
+    /// As [`Chats::open`].
+    pub fn chats(&self, client: &Client) -> Result<Chats> {
+        let own = self.identity.id().clone();
+        Chats::open(client, Arc::new(self.store.clone()), Some(own))
     }
 
     /// Composes the home's client.

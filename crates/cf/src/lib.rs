@@ -5,6 +5,7 @@
 //! A component is swapped by naming another one to the [`Builder`].
 
 mod builder;
+mod chats;
 mod connectors;
 pub mod descriptor;
 mod home;
@@ -15,6 +16,7 @@ pub use cf_client::{
     Blocked, Client, Common, Components, ConversationInfo, Counters, Event, EventKind, Events,
     Finding, LinkId, LinkInfo, LinkOptions, LinkState, Profile, Request, Severity, lint, seen_as,
 };
+pub use chats::Chats;
 pub use connectors::{Connected, Connectors};
 pub use home::Home;
 pub use random::SystemRandom;
@@ -32,6 +34,7 @@ pub use cf_ds_mqtt as ds_mqtt;
 #[cfg(feature = "nats")]
 pub use cf_ds_nats as ds_nats;
 pub use cf_framing as framing;
+pub use cf_history as history;
 pub use cf_identity as identity;
 pub use cf_init as init;
 pub use cf_store as store;

@@ -4,6 +4,7 @@ mod contacts;
 mod describe;
 mod doctor;
 mod file;
+mod history;
 mod init;
 mod links;
 mod read;
@@ -143,6 +144,28 @@ pub(crate) async fn run(command: Command, global: &Global, compose: Compose) -> 
             png,
             ..
         } => verify::run(&mut session, who, number, qr, png, &mut out).await,
+        Command::Contacts => history::contacts(&mut session, &mut out).await,
+        Command::History {
+            who,
+            limit,
+            before,
+            after,
+            rebuild,
+        } => {
+            let from = (before, after);
+            history::history(&mut session, who, from, limit, rebuild, &mut out).await
+        }
+        Command::Search {
+            words,
+            within,
+            limit,
+            before,
+        } => {
+            let words = words.join(" ");
+            history::search(&mut session, words, within, before, limit, &mut out).await
+        }
+        Command::Delete { who, seq, .. } => history::delete(&mut session, who, seq, &mut out).await,
+        Command::Keep { days } => history::keep(&mut session, days, &mut out).await,
         Command::Chats => status::chats(&mut session, &mut out).await,
         Command::Status => status::status(&mut session, &mut out).await,
         Command::Describe { toml } => describe::describe(&mut session, toml, &mut out).await,

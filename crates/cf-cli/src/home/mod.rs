@@ -5,6 +5,7 @@ mod call;
 mod describe;
 mod files;
 mod owner;
+mod past;
 mod server;
 mod session;
 mod socket;

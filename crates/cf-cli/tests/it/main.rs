@@ -9,6 +9,7 @@ mod demo;
 mod describe;
 mod files;
 mod hidden;
+mod history;
 mod home;
 mod kills;
 mod lan;
