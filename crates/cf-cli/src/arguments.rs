@@ -219,6 +219,22 @@ pub(crate) enum Command {
     },
     /// Show the conversations, with what is unread
     Chats,
+    /// Write everything into a file, under a passphrase (asked for, or from CF_BACKUP_PASSPHRASE)
+    ///
+    /// What you are, who you know and what was said; not the links, and not the files that
+    /// came. The home may be in use.
+    Backup {
+        /// Where to
+        file: PathBuf,
+    },
+    /// Make a home of a backup again; conversations go on by themselves
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Protect the home with a passphrase (asked for, or from CF_PASSPHRASE) instead of a key file
+        #[arg(long)]
+        passphrase: bool,
+    },
     /// Show the people you know
     Contacts,
     /// Show what was said in a conversation

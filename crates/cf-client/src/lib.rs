@@ -33,6 +33,7 @@ mod lint;
 mod names;
 mod overlay;
 mod pipeline;
+mod portable;
 mod records;
 mod service;
 mod shell;
@@ -50,3 +51,4 @@ pub use link::{Begun, Blocked, LinkId, LinkInfo, LinkOptions, LinkState, Publica
 pub use lint::{Finding, Severity, lint};
 pub use names::seen_as;
 pub use pipeline::{Pipeline, Released};
+pub use portable::{Importer, Portable, export};

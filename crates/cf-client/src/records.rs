@@ -46,6 +46,9 @@ pub(crate) const LINKS: &[u8] = b"links";
 /// The bundles of each link's newest generation, while it is to be published again.
 pub(crate) const LINK_BUNDLES: &[u8] = b"link-bundles";
 pub(crate) const BLOCKED: &[u8] = b"blocked";
+/// Conversations that a backup brought back, until they have a session. Key: the
+/// conversation; value: what is known of it.
+pub(crate) const RETURNED: &[u8] = b"returned";
 
 /// The namespace of a conversation's own records.
 pub(crate) fn instance_namespace(instance: InstanceId) -> Bytes {

@@ -4,6 +4,7 @@
 //! The README has a program that embeds a client.
 //! A component is swapped by naming another one to the [`Builder`].
 
+mod backup;
 mod builder;
 mod chats;
 mod connectors;
@@ -21,6 +22,7 @@ pub use connectors::{Connected, Connectors};
 pub use home::Home;
 pub use random::SystemRandom;
 
+pub use cf_backup as backup_file;
 pub use cf_client as client;
 pub use cf_content as content;
 pub use cf_conversation as conversation;

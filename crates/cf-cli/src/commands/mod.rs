@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod backup;
 mod contacts;
 mod describe;
 mod doctor;
@@ -68,6 +69,9 @@ pub(crate) async fn run(command: Command, global: &Global, compose: Compose) -> 
     let place = Place::new(global, compose)?;
     if let Command::Init { name, passphrase } = command {
         return init::run(&place, &name, passphrase, &mut out).await;
+    }
+    if let Command::Restore { file, passphrase } = command {
+        return backup::restore(&place, &file, passphrase, &mut out);
     }
     if let Command::Doctor = command {
         return doctor::run(place, &mut out).await;
@@ -144,6 +148,7 @@ pub(crate) async fn run(command: Command, global: &Global, compose: Compose) -> 
             png,
             ..
         } => verify::run(&mut session, who, number, qr, png, &mut out).await,
+        Command::Backup { file } => backup::backup(&mut session, file, &mut out).await,
         Command::Contacts => history::contacts(&mut session, &mut out).await,
         Command::History {
             who,
@@ -169,7 +174,11 @@ pub(crate) async fn run(command: Command, global: &Global, compose: Compose) -> 
         Command::Chats => status::chats(&mut session, &mut out).await,
         Command::Status => status::status(&mut session, &mut out).await,
         Command::Describe { toml } => describe::describe(&mut session, toml, &mut out).await,
-        Command::Init { .. } | Command::Check { .. } | Command::Doctor | Command::Demo => Ok(()),
+        Command::Init { .. }
+        | Command::Restore { .. }
+        | Command::Check { .. }
+        | Command::Doctor
+        | Command::Demo => Ok(()),
     };
     session.close(LINGER).await;
     outcome

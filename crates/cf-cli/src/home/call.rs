@@ -20,7 +20,7 @@ pub(super) const SERVICE: &str = "service";
 
 /// What a command wants of its home. Each can be asked again when the answer was
 /// lost.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
 pub(crate) enum Call {
     Link {
@@ -144,6 +144,11 @@ pub(crate) enum Call {
     /// Sets for how many days what is said is kept, if it is to, and tells it.
     Keep {
         days: Option<u64>,
+    },
+    /// Writes a backup, some seconds of it; asked again, it goes on.
+    Backup {
+        path: String,
+        passphrase: String,
     },
     /// The safety number of a contact; compared with another one, if there is one.
     Verify {

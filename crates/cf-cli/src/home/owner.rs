@@ -1,5 +1,6 @@
 //! The process that has the home open: what it does for itself and for others.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::backup::Backup;
 use super::call::Call;
 use super::describe::{self, Names, Seen};
 
@@ -32,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 8 << 20;
 
 pub(super) struct Owner {
-    pub(super) home: Home,
+    pub(super) home: Arc<Home>,
     pub(super) client: Client,
     pub(super) chats: Chats,
     place: String,
@@ -43,6 +45,7 @@ pub(super) struct Owner {
     adding: Mutex<()>,
     /// Whether receipts may wait for others to travel with.
     has_read: AtomicBool,
+    pub(super) backup: Mutex<Option<Backup>>,
 }
 
 impl Owner {
@@ -56,7 +59,7 @@ impl Owner {
         network: Arc<dyn Network>,
     ) -> Self {
         Self {
-            home,
+            home: Arc::new(home),
             client,
             chats,
             place: place.to_owned(),
@@ -65,6 +68,7 @@ impl Owner {
             network,
             adding: Mutex::default(),
             has_read: AtomicBool::new(false),
+            backup: Mutex::default(),
         }
     }
 
@@ -221,6 +225,7 @@ impl Owner {
             Call::File { seq } => self.file(seq).await,
             Call::Bytes { seq, offset, len } => self.bytes(seq, offset, len).await,
             Call::Chats => self.list().await,
+            Call::Backup { path, passphrase } => self.backup(PathBuf::from(path), passphrase).await,
             Call::Contacts => self.contacts().await,
             Call::History {
                 conversation,

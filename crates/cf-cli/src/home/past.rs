@@ -8,7 +8,7 @@ use cf::core::{Content, ConversationId, Result, Timestamp};
 use cf::history::{Author, Item, ItemKind, Page};
 use serde_json::{Value, json};
 
-use super::describe::{self, Names};
+use super::describe::{self, Names, Seen};
 use super::owner::{Owner, conversation_id};
 
 /// How often what is older than it is kept is let go of.
@@ -137,7 +137,7 @@ impl Owner {
 }
 
 #[allow(clippy::disallowed_methods)]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::UNIX_EPOCH;
     let passed = std::time::SystemTime::now().duration_since(since);
     Timestamp::default().after(passed.unwrap_or_default())

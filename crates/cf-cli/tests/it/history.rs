@@ -17,6 +17,7 @@ fn what_was_said_is_shown_found_and_deleted() {
     for text in ["Good morning", "tea at five?", "or coffee"] {
         town.json("saro", &["send", "Raya", text]);
     }
+    assert_eq!(town.json("raya", &["chats"])[0]["unread"], 3);
     town.json("raya", &["send", "Saro", "Tea, please!"]);
     let chats = town.json("raya", &["chats"]);
     assert_eq!(
@@ -50,10 +51,10 @@ fn what_was_said_is_shown_found_and_deleted() {
     );
     assert_eq!(texts(&after), said[2..3]);
 
-    // Their client says so with what it says next.
     town.json("saro", &["read"]);
-    let states = |items: &[Value]| items.iter().filter(|item| item["state"] == "read").count();
-    assert_eq!(states(&town.json("saro", &["history", "Raya"])), 3);
+    let read = |items: &[Value]| items.iter().filter(|item| item["state"] == "read").count();
+    let all_read = (0..20).any(|_| read(&town.json("saro", &["history", "Raya"])) == 3);
+    assert!(all_read, "her client has said so");
 
     let found = town.json("saro", &["search", "TEA"]);
     assert_eq!(texts(&found), ["Tea, please!", "tea at five?"]);

@@ -5,6 +5,7 @@
     reason = "real processes live in real time"
 )]
 
+mod backup;
 mod demo;
 mod describe;
 mod files;

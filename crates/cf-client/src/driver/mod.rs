@@ -20,6 +20,7 @@ mod points;
 mod refresh;
 mod requests;
 mod restore;
+mod returned;
 mod roll;
 mod room;
 mod sessions;
@@ -125,6 +126,7 @@ pub struct Driver {
     waiting: requests::Waiting,
     links: links::Links,
     blocked: blocked::Blocks,
+    returned: returned::Returned,
     next_instance: u64,
     next_event: u64,
 }
@@ -227,6 +229,7 @@ enum Wake {
     Expiry,
     Spool,
     Roll,
+    Returned,
 }
 
 /// What an input left to do within the same commit.
@@ -317,6 +320,7 @@ impl Driver {
                 Wake::Rotation(instance) => self.rotate(instance, now),
                 Wake::Expiry => self.expire(now),
                 Wake::Spool => self.drop_rows(now),
+                Wake::Returned => self.ask_returned(now),
                 Wake::Roll => self.read_on(now),
             }
         }
