@@ -46,6 +46,7 @@ pub struct Item {
 /// What stands in a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "nearly all are messages")]
 pub enum ItemKind {
     /// A message.
     Message {

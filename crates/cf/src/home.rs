@@ -233,7 +233,7 @@ impl Home {
                     "{} has a key file: remove it, or make the home without a passphrase",
                     folder.display()
                 );
-                return Err(Error::misuse(message));
+                Err(Error::misuse(message))
             }
             (Some(passphrase), false) => {
                 let unlock = Unlock::Passphrase(passphrase);
@@ -245,7 +245,7 @@ impl Home {
                     "there is a home in {} already, which opens with a passphrase",
                     folder.display()
                 );
-                return Err(Error::misuse(message));
+                Err(Error::misuse(message))
             }
             (None, _) => {
                 let unlock = Unlock::Key(KeyFile::open(&key)?);

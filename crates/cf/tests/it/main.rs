@@ -7,6 +7,7 @@
 )]
 
 mod compositions;
+mod backup;
 mod descriptors;
 mod golden;
 mod homes;
