@@ -1,5 +1,7 @@
 //! The tests of cf-backup.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails shows where")]
+
 use std::path::Path;
 
 use cf_backup::{CHUNK_LEN, Cost, Entry, Reader, Writer};

@@ -1,9 +1,10 @@
 //! Conversations that a backup brought back: it is known with whom they are, and they
 //! have no session. The other one is asked into a new one, as after any loss.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use bytes::Bytes;
 use cf_core::{ConversationId, Error, ErrorKind, ParticipantId, Result, Scan, Timestamp};
 
 use super::{Driver, Wake};
@@ -14,14 +15,24 @@ use crate::records::{self, RETURNED, wire};
 const AT_ONCE: usize = 4;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Those that were not asked yet since the start.
+/// Those without a session.
 #[derive(Default)]
-pub(super) struct Returned(VecDeque<ConversationId>);
+pub(super) struct Returned {
+    /// Those that were not asked yet since the start.
+    waiting: BTreeSet<ConversationId>,
+    /// Whoever it is, they go on in this conversation, also if it is they who ask.
+    with: HashMap<ParticipantId, ConversationId>,
+}
 
 impl Returned {
     /// Whether the other one is still to be asked.
     pub(super) fn waits(&self, conversation: ConversationId) -> bool {
-        self.0.contains(&conversation)
+        self.waiting.contains(&conversation)
+    }
+
+    /// The conversation with somebody.
+    pub(super) fn with(&self, participant: &ParticipantId) -> Option<ConversationId> {
+        self.with.get(participant).copied()
     }
 }
 
@@ -31,9 +42,8 @@ impl Driver {
             let record: wire::Conversation = records::read(&value)?;
             let conversation = ConversationId::from_slice(&key)?;
             let participant = ParticipantId::new(record.participant)?;
-            // Whoever it is, they go on in this conversation, also if it is they who ask.
-            self.pairs.entry(participant).or_insert(conversation);
-            self.returned.0.push_back(conversation);
+            self.returned.with.insert(participant, conversation);
+            self.returned.waiting.insert(conversation);
             self.wakes.insert((now, Wake::Returned));
         }
         Ok(())
@@ -42,7 +52,7 @@ impl Driver {
     /// Asks some of them.
     pub(super) fn ask_returned(&mut self, now: Timestamp) {
         for _ in 0..AT_ONCE {
-            let Some(conversation) = self.returned.0.pop_front() else {
+            let Some(conversation) = self.returned.waiting.pop_first() else {
                 break;
             };
             if let Err(error) = self.ask_again(conversation, now) {
@@ -53,7 +63,7 @@ impl Driver {
                 }
             }
         }
-        if !self.returned.0.is_empty() {
+        if !self.returned.waiting.is_empty() {
             self.wakes.insert((now.after(PAUSE), Wake::Returned));
         }
     }
@@ -68,7 +78,12 @@ impl Driver {
             self.make_current(instance, now);
             self.counters.add("returned.conversation");
         }
-        let key = bytes::Bytes::copy_from_slice(conversation.as_bytes());
+        let key = Bytes::copy_from_slice(conversation.as_bytes());
+        if let Some(value) = self.overlay.get(RETURNED, &key)? {
+            let record: wire::Conversation = records::read(&value)?;
+            let participant = ParticipantId::new(record.participant)?;
+            self.returned.with.remove(&participant);
+        }
         self.overlay.delete(RETURNED, key);
         Ok(())
     }
