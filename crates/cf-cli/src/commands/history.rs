@@ -1,7 +1,7 @@
 use cf::core::Error;
 use serde_json::Value;
 
-use super::{Outcome, only};
+use super::{Outcome, only, read};
 use crate::home::{Call, Session};
 use crate::show::{self, Output};
 
@@ -147,7 +147,10 @@ pub(super) fn line(item: &Value) -> String {
             item["seq"]
         ),
         "taken_back" => return format!("{:>6}  * {who} took a message back.", seq(item)),
-        "notice" => return format!("{:>6}  * see `cf read --since {}`", seq(item), before(item)),
+        "notice" => {
+            let said = read::sentence(item).unwrap_or_default();
+            return format!("{:>6}  {said}", seq(item));
+        }
         _ => "something of another application".to_owned(),
     };
     let mut line = format!("{:>6}  {who}: {said}", seq(item));
@@ -168,8 +171,4 @@ pub(super) fn line(item: &Value) -> String {
 
 fn seq(item: &Value) -> String {
     item["seq"].to_string()
-}
-
-fn before(item: &Value) -> u64 {
-    item["seq"].as_u64().unwrap_or(1) - 1
 }

@@ -46,7 +46,20 @@ impl Owner {
         self.chats.sync().await?;
         let names = Names::new(&self.client.conversations().await?);
         let items = self.chats.page(talk, page, limit.min(MAX_ITEMS)).await?;
-        Ok(items.iter().map(|one| item(talk, one, &names)).collect())
+        let mut lines = Vec::with_capacity(items.len());
+        for one in &items {
+            let mut line = item(talk, one, &names);
+            if let ItemKind::Notice = one.kind {
+                // The log says what it is.
+                let event = self.client.events_after(one.seq - 1).next().await?;
+                let told = event.filter(|event| event.seq == one.seq);
+                line = told.map_or(line.clone(), |event| {
+                    merge(describe::event(&event, &names), json!({ "item": "notice" }))
+                });
+            }
+            lines.push(line);
+        }
+        Ok(lines)
     }
 
     /// Messages with some words; the last line says where to go on, if there are more.
