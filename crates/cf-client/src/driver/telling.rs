@@ -78,6 +78,18 @@ impl Driver {
         self.log(&kind, now);
     }
 
+    /// What was sent is queued, unless its conversation has said more of it.
+    pub(super) fn note_queued(
+        &mut self,
+        conversation: ConversationId,
+        id: &ContentId,
+    ) -> Result<()> {
+        if self.state(conversation, id)?.is_none() {
+            self.put_state(conversation, id, ContentState::Queued);
+        }
+        Ok(())
+    }
+
     /// Logs what was sent, with its state.
     pub(super) fn log_sent(
         &mut self,

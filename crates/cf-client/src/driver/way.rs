@@ -58,9 +58,7 @@ impl Driver {
             },
             now,
         )?;
-        if self.state(conversation, &id)?.is_none() {
-            self.put_state(conversation, &id, ContentState::Queued);
-        }
+        self.note_queued(conversation, &id)?;
         if fault!("state-told-too-early") {
             self.put_state(conversation, &id, ContentState::Accepted);
         }

@@ -6,8 +6,8 @@
     reason = "real processes live in real time"
 )]
 
-mod compositions;
 mod backup;
+mod compositions;
 mod descriptors;
 mod golden;
 mod homes;
