@@ -217,8 +217,75 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with_all = ["number", "qr", "png"])]
         undo: bool,
     },
-    /// Show the conversations
+    /// Show the conversations, with what is unread
     Chats,
+    /// Write everything into a file, under a passphrase (asked for, or from CF_BACKUP_PASSPHRASE)
+    ///
+    /// What you are, who you know and what was said; not the links, and not the files that
+    /// came. The home may be in use.
+    Backup {
+        /// Where to
+        file: PathBuf,
+    },
+    /// Make a home of a backup again; conversations go on by themselves
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Protect the home with a passphrase (asked for, or from CF_PASSPHRASE) instead of a key file
+        #[arg(long)]
+        passphrase: bool,
+    },
+    /// Show the people you know
+    Contacts,
+    /// Show what was said in a conversation
+    History {
+        /// A contact's name, or a conversation's id
+        #[arg(required_unless_present = "rebuild")]
+        who: Option<String>,
+        /// How much of it
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+        /// What came before this number, as it stands at the start of a line
+        #[arg(long, value_name = "SEQ")]
+        before: Option<u64>,
+        /// What came after this number
+        #[arg(long, value_name = "SEQ", conflicts_with = "before")]
+        after: Option<u64>,
+        /// Make the history again from the log first
+        #[arg(long)]
+        rebuild: bool,
+    },
+    /// Find messages by whole words
+    Search {
+        /// The words; all of them must be there
+        #[arg(required = true)]
+        words: Vec<String>,
+        /// In one conversation: a contact's name, or a conversation's id
+        #[arg(long, value_name = "WHO")]
+        within: Option<String>,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+        /// Older ones than this number
+        #[arg(long, value_name = "SEQ")]
+        before: Option<u64>,
+    },
+    /// Delete a message here, or all of a conversation's; others keep theirs
+    Delete {
+        /// A contact's name, or a conversation's id
+        who: String,
+        /// Its number, as `cf history` shows it
+        #[arg(required_unless_present = "all")]
+        seq: Option<u64>,
+        /// Everything that was said
+        #[arg(long, conflicts_with = "seq")]
+        all: bool,
+    },
+    /// Show for how long what is said is kept, or change it
+    Keep {
+        /// For so many days; 0: for ever
+        days: Option<u64>,
+    },
     /// Show how this home is doing
     Status,
     /// Examine the delivery services: reachable, how fast, what they promise and what they see

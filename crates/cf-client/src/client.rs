@@ -372,12 +372,26 @@ impl Client {
         }
     }
 
+    /// The number of the last event that became durable since the client was opened;
+    /// it changes with each, and ends with the client.
+    pub fn logged(&self) -> watch::Receiver<u64> {
+        self.inner.told.clone()
+    }
+
     /// Confirms all events up to a number: they are not told again after a restart.
     ///
     /// # Errors
     /// As [`Driver::confirm`].
     pub async fn confirm(&self, seq: u64) -> Result<()> {
         self.call(move |driver, _| driver.confirm(seq)).await
+    }
+
+    /// Lets go of events, whole.
+    ///
+    /// # Errors
+    /// As [`Driver::erase`].
+    pub async fn erase(&self, seqs: Vec<u64>) -> Result<()> {
+        self.call(move |driver, now| driver.erase(&seqs, now)).await
     }
 
     /// Stops the client once everything that it was asked is durable.

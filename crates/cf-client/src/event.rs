@@ -7,7 +7,8 @@ use crate::link::LinkId;
 
 /// One entry of a client's event log.
 ///
-/// Numbers start at 1 and have no gaps. An event is logged once, in the commit
+/// Numbers start at 1 and have no gaps but where the application erased events
+/// ([`Client::erase`](crate::Client::erase)). An event is logged once, in the commit
 /// of the input that caused it, and told again under the same number until the
 /// application confirms it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,17 @@ pub enum EventKind {
         content: Content,
         /// When the author says it was sent.
         sent_at: Option<Timestamp>,
+    },
+    /// A content was sent here.
+    Sent {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// The application's id of it.
+        id: ContentId,
+        /// The content.
+        content: Content,
+        /// Its state then.
+        state: ContentState,
     },
     /// The state of a content that was sent here changed.
     State {
@@ -142,6 +154,8 @@ pub enum EventKind {
         /// Which.
         conversation: ConversationId,
     },
+    /// An event that was erased, and whose number must not be given again.
+    Erased,
     /// Entries of the log that this version does not know.
     Unreadable,
 }

@@ -33,6 +33,7 @@ mod lint;
 mod names;
 mod overlay;
 mod pipeline;
+mod portable;
 mod records;
 mod service;
 mod shell;
@@ -42,7 +43,7 @@ pub use compare::Common;
 pub use components::{Components, Counters, Profile};
 pub use driver::limits;
 pub use driver::{
-    Commit, ConversationInfo, Driver, Effect, confirmed_events, events_after, read_large,
+    Commit, ConversationInfo, Driver, Effect, confirmed_events, event, events_after, read_large,
 };
 pub use event::{Event, EventKind, Request};
 pub use finding::Found;
@@ -50,3 +51,4 @@ pub use link::{Begun, Blocked, LinkId, LinkInfo, LinkOptions, LinkState, Publica
 pub use lint::{Finding, Severity, lint};
 pub use names::seen_as;
 pub use pipeline::{Pipeline, Released};
+pub use portable::{Importer, Portable, export};

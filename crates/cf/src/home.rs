@@ -6,15 +6,16 @@ use cf_core::{Batch, Error, ErrorKind, Identity, Locator, Random, Result, Secret
 use cf_identity::{SEED_LEN, SoftwareIdentity};
 use cf_store::{KeyFile, SqliteOptions, SqliteStore, Unlock};
 
-use crate::{Builder, SystemRandom, builder};
+use crate::{Builder, Chats, Client, SystemRandom, builder};
 
 /// The namespace of what a home keeps beside the client's state.
-const HOME: &str = "home";
-const NAME: &str = "name";
-const SEED: &str = "seed";
-const SERVICE: &str = "service";
-const FURTHER_SERVICES: &str = "further_services";
-const READ_RECEIPTS: &str = "read_receipts";
+pub(crate) const HOME: &str = "home";
+pub(crate) const NAME: &str = "name";
+pub(crate) const SEED: &str = "seed";
+pub(crate) const SERVICE: &str = "service";
+pub(crate) const FURTHER_SERVICES: &str = "further_services";
+pub(crate) const KEEP_DAYS: &str = "keep_days";
+pub(crate) const READ_RECEIPTS: &str = "read_receipts";
 
 /// A folder that holds a client whole: its encrypted store, and the key of it
 /// unless a passphrase opens it.
@@ -60,34 +61,7 @@ impl Home {
         if name.trim().is_empty() || name.len() > Self::MAX_NAME_LEN {
             return Err(Error::misuse("a name takes 1 to 128 bytes"));
         }
-        make_private(folder)?;
-        let (path, key) = (store_path(folder), key_path(folder));
-        let options = SqliteOptions::default;
-        let store = match (passphrase, key.exists()) {
-            (Some(_), true) => {
-                let message = format!(
-                    "{} has a key file: remove it, or make the home without a passphrase",
-                    folder.display()
-                );
-                return Err(Error::misuse(message));
-            }
-            (Some(passphrase), false) => {
-                let unlock = Unlock::Passphrase(passphrase);
-                SqliteStore::open_or_create(&path, &unlock, options())?
-            }
-            // A key file beside it would hide that it needs a passphrase.
-            (None, false) if fs::metadata(&path).is_ok_and(|store| store.len() > 0) => {
-                let message = format!(
-                    "there is a home in {} already, which opens with a passphrase",
-                    folder.display()
-                );
-                return Err(Error::misuse(message));
-            }
-            (None, _) => {
-                let unlock = Unlock::Key(KeyFile::open(&key)?);
-                SqliteStore::open_or_create(&path, &unlock, options())?
-            }
-        };
+        let store = Self::make_store(folder, passphrase)?;
         if store.get(HOME.as_bytes(), SEED.as_bytes())?.is_some() {
             let message = format!("there is a home in {} already", folder.display());
             return Err(Error::misuse(message));
@@ -205,11 +179,79 @@ impl Home {
         self.store.commit(&batch)
     }
 
+    /// For how many days what is said is kept; `None`: for ever, unless set otherwise.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn keep_days(&self) -> Result<Option<u64>> {
+        let set = self.store.get(HOME.as_bytes(), KEEP_DAYS.as_bytes())?;
+        let text = set.map(|set| String::from_utf8_lossy(&set).into_owned());
+        Ok(text.and_then(|days| days.parse().ok()))
+    }
+
+    /// Sets for how many days what is said is kept. Somebody has to see to it: see
+    /// [`Chats::forget_before`].
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn set_keep_days(&self, days: Option<u64>) -> Result<()> {
+        let mut batch = Batch::default();
+        match days {
+            Some(days) => batch.put(HOME, KEEP_DAYS, days.to_string()),
+            None => batch.delete(HOME, KEEP_DAYS),
+        }
+        self.store.commit(&batch)
+    }
+
+    /// The conversations of the home's client, as a person sees them.
+    ///
+    /// # Errors
+    /// As [`Chats::open`].
+    pub fn chats(&self, client: &Client) -> Result<Chats> {
+        let own = self.identity.id().clone();
+        Chats::open(client, Arc::new(self.store.clone()), Some(own))
+    }
+
     /// Composes the home's client.
     pub fn builder(&self) -> Builder {
         builder(&self.name)
             .identity(self.identity.clone())
             .store(Arc::new(self.store.clone()))
+    }
+
+    pub(crate) fn store(&self) -> &SqliteStore {
+        &self.store
+    }
+
+    pub(crate) fn make_store(folder: &Path, passphrase: Option<Secret>) -> Result<SqliteStore> {
+        make_private(folder)?;
+        let (path, key) = (store_path(folder), key_path(folder));
+        let options = SqliteOptions::default;
+        match (passphrase, key.exists()) {
+            (Some(_), true) => {
+                let message = format!(
+                    "{} has a key file: remove it, or make the home without a passphrase",
+                    folder.display()
+                );
+                Err(Error::misuse(message))
+            }
+            (Some(passphrase), false) => {
+                let unlock = Unlock::Passphrase(passphrase);
+                SqliteStore::open_or_create(&path, &unlock, options())
+            }
+            // A key file beside it would hide that it needs a passphrase.
+            (None, false) if fs::metadata(&path).is_ok_and(|store| store.len() > 0) => {
+                let message = format!(
+                    "there is a home in {} already, which opens with a passphrase",
+                    folder.display()
+                );
+                Err(Error::misuse(message))
+            }
+            (None, _) => {
+                let unlock = Unlock::Key(KeyFile::open(&key)?);
+                SqliteStore::open_or_create(&path, &unlock, options())
+            }
+        }
     }
 
     fn read(folder: &Path, store: SqliteStore) -> Result<Self> {

@@ -4,7 +4,9 @@
 //! The README has a program that embeds a client.
 //! A component is swapped by naming another one to the [`Builder`].
 
+mod backup;
 mod builder;
+mod chats;
 mod connectors;
 pub mod descriptor;
 mod home;
@@ -15,10 +17,12 @@ pub use cf_client::{
     Blocked, Client, Common, Components, ConversationInfo, Counters, Event, EventKind, Events,
     Finding, LinkId, LinkInfo, LinkOptions, LinkState, Profile, Request, Severity, lint, seen_as,
 };
+pub use chats::Chats;
 pub use connectors::{Connected, Connectors};
 pub use home::Home;
 pub use random::SystemRandom;
 
+pub use cf_backup as backup_file;
 pub use cf_client as client;
 pub use cf_content as content;
 pub use cf_conversation as conversation;
@@ -32,6 +36,7 @@ pub use cf_ds_mqtt as ds_mqtt;
 #[cfg(feature = "nats")]
 pub use cf_ds_nats as ds_nats;
 pub use cf_framing as framing;
+pub use cf_history as history;
 pub use cf_identity as identity;
 pub use cf_init as init;
 pub use cf_store as store;

@@ -1,9 +1,11 @@
 //! What each command does.
 
+mod backup;
 mod contacts;
 mod describe;
 mod doctor;
 mod file;
+mod history;
 mod init;
 mod links;
 mod read;
@@ -67,6 +69,9 @@ pub(crate) async fn run(command: Command, global: &Global, compose: Compose) -> 
     let place = Place::new(global, compose)?;
     if let Command::Init { name, passphrase } = command {
         return init::run(&place, &name, passphrase, &mut out).await;
+    }
+    if let Command::Restore { file, passphrase } = command {
+        return backup::restore(&place, &file, passphrase, &mut out);
     }
     if let Command::Doctor = command {
         return doctor::run(place, &mut out).await;
@@ -143,10 +148,37 @@ pub(crate) async fn run(command: Command, global: &Global, compose: Compose) -> 
             png,
             ..
         } => verify::run(&mut session, who, number, qr, png, &mut out).await,
+        Command::Backup { file } => backup::backup(&mut session, file, &mut out).await,
+        Command::Contacts => history::contacts(&mut session, &mut out).await,
+        Command::History {
+            who,
+            limit,
+            before,
+            after,
+            rebuild,
+        } => {
+            let from = (before, after);
+            history::history(&mut session, who, from, limit, rebuild, &mut out).await
+        }
+        Command::Search {
+            words,
+            within,
+            limit,
+            before,
+        } => {
+            let words = words.join(" ");
+            history::search(&mut session, words, within, before, limit, &mut out).await
+        }
+        Command::Delete { who, seq, .. } => history::delete(&mut session, who, seq, &mut out).await,
+        Command::Keep { days } => history::keep(&mut session, days, &mut out).await,
         Command::Chats => status::chats(&mut session, &mut out).await,
         Command::Status => status::status(&mut session, &mut out).await,
         Command::Describe { toml } => describe::describe(&mut session, toml, &mut out).await,
-        Command::Init { .. } | Command::Check { .. } | Command::Doctor | Command::Demo => Ok(()),
+        Command::Init { .. }
+        | Command::Restore { .. }
+        | Command::Check { .. }
+        | Command::Doctor
+        | Command::Demo => Ok(()),
     };
     session.close(LINGER).await;
     outcome

@@ -37,7 +37,7 @@ pub(super) async fn run(
 }
 
 /// What an event says to a person; nothing, if it is for scripts.
-fn sentence(event: &Value) -> Option<String> {
+pub(super) fn sentence(event: &Value) -> Option<String> {
     let name = match show::line(event, "name") {
         name if name.is_empty() => show::short(event, "from"),
         name => name,

@@ -23,8 +23,12 @@ pub(super) async fn chats(session: &mut Session, out: &mut Output) -> Outcome {
                 mark("blocked", "  (blocked)"),
             );
             let protocol = show::line(chat, "conversation_protocol");
+            let unread = match chat["unread"].as_u64() {
+                Some(unread @ 1..) => format!("  {unread} unread"),
+                _ => String::new(),
+            };
             Some(format!(
-                "{id}  {name}  {protocol}{verified}{blocked}{}",
+                "{id}  {name}  {protocol}{verified}{blocked}{unread}{}",
                 contacts::looks_like(chat)
             ))
         })?;

@@ -20,7 +20,7 @@ pub(super) const SERVICE: &str = "service";
 
 /// What a command wants of its home. Each can be asked again when the answer was
 /// lost.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
 pub(crate) enum Call {
     Link {
@@ -119,6 +119,37 @@ pub(crate) enum Call {
         len: usize,
     },
     Chats,
+    Contacts,
+    /// A part of a conversation: the newest, or what is nearest to a number.
+    History {
+        conversation: String,
+        before: Option<u64>,
+        after: Option<u64>,
+        limit: usize,
+    },
+    /// Makes the history again from the log.
+    Rebuild,
+    /// The messages with some words.
+    Search {
+        words: String,
+        within: Option<String>,
+        before: Option<u64>,
+        limit: usize,
+    },
+    /// Deletes an item of a conversation, or all of them.
+    Delete {
+        conversation: String,
+        seq: Option<u64>,
+    },
+    /// Sets for how many days what is said is kept, if it is to, and tells it.
+    Keep {
+        days: Option<u64>,
+    },
+    /// Writes a backup, some seconds of it; asked again, it goes on.
+    Backup {
+        path: String,
+        passphrase: String,
+    },
     /// The safety number of a contact; compared with another one, if there is one.
     Verify {
         who: String,

@@ -19,7 +19,7 @@ impl Names {
         Self(conversations.iter().filter_map(named).collect())
     }
 
-    fn of(&self, participant: Option<&ParticipantId>) -> Value {
+    pub(super) fn of(&self, participant: Option<&ParticipantId>) -> Value {
         participant
             .and_then(|id| self.0.get(id))
             .map_or(Value::Null, |name| json!(name))
@@ -146,6 +146,23 @@ fn event_kind(kind: &EventKind, names: &Names) -> (&'static str, Value) {
             value["sent_at"] = json!(sent_at.map(|at| at.0));
             (kind, value)
         }
+        EventKind::Sent {
+            conversation,
+            id,
+            content,
+            state: state_then,
+        } => {
+            // Under a name of its own: what is read as `text` came from others.
+            let (what, own) = match content {
+                Sent::Bytes(content) => said(content),
+                Sent::Large { len } => ("large_content", json!({ "len": len })),
+            };
+            let mut value = state(id, *state_then);
+            value["conversation"] = json!(conversation.to_string());
+            value["what"] = json!(what);
+            value["own"] = own;
+            ("sent", value)
+        }
         EventKind::State {
             conversation,
             id,
@@ -222,12 +239,13 @@ fn event_kind(kind: &EventKind, names: &Names) -> (&'static str, Value) {
             json!({ "link": link.to_string(), "label": label }),
         ),
         EventKind::Closed { conversation } => ("closed", of(conversation)),
+        EventKind::Erased => ("erased", json!({})),
         _ => ("unreadable", json!({})),
     }
 }
 
 /// What a content says: its kind, and the fields of that kind.
-fn said(content: &Bytes) -> (&'static str, Value) {
+pub(super) fn said(content: &Bytes) -> (&'static str, Value) {
     match Content::decode(content) {
         Ok(Content::Text(text)) => {
             let mut value = json!({ "text": text.text });
@@ -304,14 +322,14 @@ pub(super) fn state(id: &ContentId, state: ContentState) -> Value {
 }
 
 /// Others may use bytes that are no text.
-fn content_id(id: &ContentId) -> String {
+pub(super) fn content_id(id: &ContentId) -> String {
     match std::str::from_utf8(id.as_bytes()) {
         Ok(text) => text.to_owned(),
         Err(_) => hex(id.as_bytes()),
     }
 }
 
-fn participant(id: Option<&ParticipantId>) -> Value {
+pub(super) fn participant(id: Option<&ParticipantId>) -> Value {
     id.map_or(Value::Null, |id| json!(hex(id.as_bytes())))
 }
 

@@ -1,5 +1,6 @@
 //! The process that has the home open: what it does for itself and for others.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,13 +9,15 @@ use cf::content::{Attachment, Content};
 use cf::core::{ContentId, ConversationId, Error, ErrorKind, Locator, ParticipantId, Result};
 use cf::discovery::{Directory, Link};
 use cf::discovery_lan::{Lan, Network};
+use cf::history::Page;
 use cf::identity::SafetyNumber;
-use cf::{Client, ConversationInfo, EventKind, Home, LinkId, LinkOptions, Request};
+use cf::{Chats, Client, ConversationInfo, EventKind, Home, LinkId, LinkOptions, Request};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::backup::Backup;
 use super::call::Call;
 use super::describe::{self, Names, Seen};
 
@@ -31,8 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 8 << 20;
 
 pub(super) struct Owner {
-    home: Home,
+    pub(super) home: Arc<Home>,
     pub(super) client: Client,
+    pub(super) chats: Chats,
     place: String,
     service: String,
     locator: String,
@@ -41,26 +45,30 @@ pub(super) struct Owner {
     adding: Mutex<()>,
     /// Whether receipts may wait for others to travel with.
     has_read: AtomicBool,
+    pub(super) backup: Mutex<Option<Backup>>,
 }
 
 impl Owner {
     pub(super) fn new(
         home: Home,
         client: Client,
+        chats: Chats,
         place: &str,
         service: &str,
         locator: &str,
         network: Arc<dyn Network>,
     ) -> Self {
         Self {
-            home,
+            home: Arc::new(home),
             client,
+            chats,
             place: place.to_owned(),
             service: service.to_owned(),
             locator: locator.to_owned(),
             network,
             adding: Mutex::default(),
             has_read: AtomicBool::new(false),
+            backup: Mutex::default(),
         }
     }
 
@@ -216,15 +224,31 @@ impl Owner {
             }
             Call::File { seq } => self.file(seq).await,
             Call::Bytes { seq, offset, len } => self.bytes(seq, offset, len).await,
-            Call::Chats => {
-                let conversations = self.client.conversations().await?;
-                let seen = Seen::new(&conversations);
-                let shown = |info: &ConversationInfo| {
-                    let value = describe::conversation(info);
-                    seen.mark(value, info.participant.as_ref(), &info.name)
+            Call::Chats => self.list().await,
+            Call::Backup { path, passphrase } => self.backup(PathBuf::from(path), passphrase).await,
+            Call::Contacts => self.contacts().await,
+            Call::History {
+                conversation,
+                before,
+                after,
+                limit,
+            } => {
+                let page = match (before, after) {
+                    (Some(seq), _) => Page::Before(seq),
+                    (None, Some(seq)) => Page::After(seq),
+                    (None, None) => Page::Newest,
                 };
-                Ok(conversations.iter().map(shown).collect())
+                self.page(&conversation, page, limit).await
             }
+            Call::Rebuild => self.rebuild().await,
+            Call::Search {
+                words,
+                within,
+                before,
+                limit,
+            } => self.search(&words, within.as_deref(), before, limit).await,
+            Call::Delete { conversation, seq } => self.delete(&conversation, seq).await,
+            Call::Keep { days } => self.keep(days).await,
             Call::Verify { who, number } => self.verify(&who, number.as_deref()).await,
             Call::Unverify { who } => {
                 let found = self.find(&who).await?;
@@ -342,9 +366,7 @@ impl Owner {
         wait: bool,
     ) -> Result<Vec<Value>> {
         if let Some(seq) = confirm {
-            if self.home.read_receipts()? {
-                self.say_read(seq).await?;
-            }
+            self.say_read(seq, self.home.read_receipts()?).await?;
             self.client.confirm(seq).await?;
         }
         let mut events = match after {
@@ -368,10 +390,11 @@ impl Owner {
         Ok(lines)
     }
 
-    /// Tells the authors of what was printed, up to a number, that it was read.
-    async fn say_read(&self, seq: u64) -> Result<()> {
+    /// What was printed, up to a number, is read; `tell`: its authors learn of it.
+    async fn say_read(&self, seq: u64, tell: bool) -> Result<()> {
         let mut events = self.client.events()?;
         let mut saying = JoinSet::new();
+        let mut shown = Vec::new();
         while events.last() < seq
             && let Ok(event) = timeout(WAIT, events.next()).await
             && let Some(event) = event?
@@ -383,11 +406,18 @@ impl Owner {
                 ..
             } = event.kind
             {
-                self.has_read.store(true, Ordering::Relaxed);
-                let client = self.client.clone();
-                saying.spawn(async move { client.read(conversation, from, id).await });
+                shown.push((conversation, event.seq));
+                if tell {
+                    self.has_read.store(true, Ordering::Relaxed);
+                    let client = self.client.clone();
+                    saying.spawn(async move { client.read(conversation, from, id).await });
+                }
             }
         }
+        // The last of each conversation says it for all.
+        shown.sort_unstable_by_key(|(conversation, seq)| (*conversation, std::cmp::Reverse(*seq)));
+        shown.dedup_by_key(|(conversation, _)| *conversation);
+        self.saw(&shown).await?;
         // A conversation that is no longer there tells nobody.
         while saying.join_next().await.is_some() {}
         Ok(())

@@ -35,6 +35,8 @@ impl Server {
         })?;
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, owner.clone()));
+        let keeper = owner.clone();
+        tasks.spawn(async move { keeper.keep_to_it().await });
         Ok(Self { tasks })
     }
 

@@ -205,7 +205,10 @@ impl Session {
         }
         let client = (self.place.compose)(builder).open()?;
         let shown = folder.display().to_string();
-        let owner = Arc::new(Owner::new(home, client, &shown, &url, &locator, network));
+        let chats = home.chats(&client)?;
+        let owner = Arc::new(Owner::new(
+            home, client, chats, &shown, &url, &locator, network,
+        ));
         let server = Server::start(folder, &owner)?;
         Ok(Access::Owner(owner, server))
     }

@@ -5,10 +5,12 @@
     reason = "real processes live in real time"
 )]
 
+mod backup;
 mod demo;
 mod describe;
 mod files;
 mod hidden;
+mod history;
 mod home;
 mod kills;
 mod lan;

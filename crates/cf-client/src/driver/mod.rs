@@ -20,6 +20,7 @@ mod points;
 mod refresh;
 mod requests;
 mod restore;
+mod returned;
 mod roll;
 mod room;
 mod sessions;
@@ -125,6 +126,7 @@ pub struct Driver {
     waiting: requests::Waiting,
     links: links::Links,
     blocked: blocked::Blocks,
+    returned: returned::Returned,
     next_instance: u64,
     next_event: u64,
 }
@@ -227,6 +229,7 @@ enum Wake {
     Expiry,
     Spool,
     Roll,
+    Returned,
 }
 
 /// What an input left to do within the same commit.
@@ -317,6 +320,7 @@ impl Driver {
                 Wake::Rotation(instance) => self.rotate(instance, now),
                 Wake::Expiry => self.expire(now),
                 Wake::Spool => self.drop_rows(now),
+                Wake::Returned => self.ask_returned(now),
                 Wake::Roll => self.read_on(now),
             }
         }
@@ -372,6 +376,29 @@ impl Driver {
             let seq = seq + u64::from(fault!("confirm-one-too-many"));
             self.overlay
                 .put(META, "confirmed", records::number_key(seq));
+        }
+        Ok(())
+    }
+
+    /// Lets go of events, whole: who reads the log from its start does not find them
+    /// any more, confirmed or not.
+    ///
+    /// # Errors
+    /// `Misuse` for a number that no event has had.
+    pub fn erase(&mut self, seqs: &[u64], now: Timestamp) -> Result<()> {
+        if seqs.iter().any(|seq| *seq >= self.next_event) {
+            return Err(cf_core::Error::misuse("there is no event of this number"));
+        }
+        for seq in seqs {
+            let key = records::number_key(*seq);
+            match seq + 1 == self.next_event {
+                // The next number is found by the last event.
+                true => {
+                    let erased = records::write_event(now, &EventKind::Erased);
+                    self.overlay.put(EVENTS, key, erased);
+                }
+                false => self.overlay.delete(EVENTS, key),
+            }
         }
         Ok(())
     }
@@ -462,6 +489,17 @@ pub fn events_after(store: &dyn Store, seq: u64, limit: usize) -> Result<Vec<Eve
         .iter()
         .map(|(key, value)| records::read_event(records::read_number(key)?, value))
         .collect()
+}
+
+/// One event, if it is there and durable.
+///
+/// # Errors
+/// Those of the store.
+pub fn event(store: &dyn Store, seq: u64) -> Result<Option<Event>> {
+    let found = store.get(EVENTS, &records::number_key(seq))?;
+    found
+        .map(|value| records::read_event(seq, &value))
+        .transpose()
 }
 
 /// The number up to which the application has confirmed events.

@@ -71,6 +71,7 @@ impl Driver {
             waiting: Default::default(),
             links: Default::default(),
             blocked: Default::default(),
+            returned: Default::default(),
             next_instance: 1,
             next_event: 1,
         };
@@ -91,6 +92,7 @@ impl Driver {
         self.restore_requests()?;
         self.restore_links(now)?;
         self.restore_conversations(now)?;
+        self.restore_returned(now)?;
         self.restore_unsent(now)?;
         self.restore_outbox()?;
         self.restore_invites()?;

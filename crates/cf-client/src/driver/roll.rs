@@ -85,7 +85,8 @@ impl Driver {
 
     /// The conversation of two with somebody.
     pub(super) fn pair_with(&self, participant: &ParticipantId) -> Option<ConversationId> {
-        self.pair_of(participant.as_bytes())
+        let found = self.pair_of(participant.as_bytes());
+        found.or_else(|| self.returned.with(participant))
     }
 
     fn pair_of(&self, participant: &[u8]) -> Option<ConversationId> {

@@ -2,7 +2,7 @@
 
 use cf_core::{
     Content, ContentId, ContentState, ConversationEvent, ConversationId, FailureReason, InstanceId,
-    Timestamp,
+    Result, Timestamp,
 };
 
 use super::Driver;
@@ -76,6 +76,37 @@ impl Driver {
             _ => return self.counters.add("unsupported.event"),
         };
         self.log(&kind, now);
+    }
+
+    /// What was sent is queued, unless its conversation has said more of it.
+    pub(super) fn note_queued(
+        &mut self,
+        conversation: ConversationId,
+        id: &ContentId,
+    ) -> Result<()> {
+        if self.state(conversation, id)?.is_none() {
+            self.put_state(conversation, id, ContentState::Queued);
+        }
+        Ok(())
+    }
+
+    /// Logs what was sent, with its state.
+    pub(super) fn log_sent(
+        &mut self,
+        conversation: ConversationId,
+        id: &ContentId,
+        content: Content,
+        now: Timestamp,
+    ) -> Result<()> {
+        let state = self.state(conversation, id)?;
+        let sent = EventKind::Sent {
+            conversation,
+            id: id.clone(),
+            content,
+            state: state.unwrap_or(ContentState::Queued),
+        };
+        self.log(&sent, now);
+        Ok(())
     }
 
     /// Takes note of a content that came; `false` if it had come before, in another

@@ -99,7 +99,7 @@ impl Driver {
             .map(|(number, conversation)| (*number, *conversation))
             .collect();
         for (number, conversation) in waiting.into_iter().take(BATCH) {
-            if full.contains(&conversation) {
+            if full.contains(&conversation) || self.returned.waits(conversation) {
                 continue;
             }
             let key = records::number_key(number);

@@ -54,16 +54,15 @@ impl Driver {
             instance,
             Input::Send {
                 id: Some(id.clone()),
-                content,
+                content: content.clone(),
             },
             now,
         )?;
-        if self.state(conversation, &id)?.is_none() {
-            self.put_state(conversation, &id, ContentState::Queued);
-        }
+        self.note_queued(conversation, &id)?;
         if fault!("state-told-too-early") {
             self.put_state(conversation, &id, ContentState::Accepted);
         }
+        self.log_sent(conversation, &id, content, now)?;
         self.settle(now);
         Ok(self
             .state(conversation, &id)?

@@ -376,7 +376,7 @@ pub struct Blocked {
 pub struct Event {
     #[prost(uint64, tag = "1")]
     pub at: u64,
-    #[prost(oneof = "event::Kind", tags = "2, 3, 4, 5, 6")]
+    #[prost(oneof = "event::Kind", tags = "2, 3, 4, 5, 6, 7")]
     pub kind: ::core::option::Option<event::Kind>,
 }
 /// Nested message and enum types in `Event`.
@@ -406,6 +406,20 @@ pub mod event {
         #[prost(bytes = "bytes", tag = "2")]
         pub id: ::prost::bytes::Bytes,
         #[prost(uint32, tag = "3")]
+        pub state: u32,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Sent {
+        #[prost(bytes = "bytes", tag = "1")]
+        pub conversation: ::prost::bytes::Bytes,
+        #[prost(bytes = "bytes", tag = "2")]
+        pub id: ::prost::bytes::Bytes,
+        #[prost(bytes = "bytes", tag = "3")]
+        pub content: ::prost::bytes::Bytes,
+        /// as of a message
+        #[prost(uint64, tag = "4")]
+        pub large: u64,
+        #[prost(uint32, tag = "5")]
         pub state: u32,
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -470,5 +484,7 @@ pub mod event {
         Started(Started),
         #[prost(message, tag = "6")]
         Note(Note),
+        #[prost(message, tag = "7")]
+        Sent(Sent),
     }
 }

@@ -6,6 +6,7 @@
     reason = "real processes live in real time"
 )]
 
+mod backup;
 mod compositions;
 mod descriptors;
 mod golden;
