@@ -171,9 +171,9 @@ async fn ask(
 
 /// Publishes under an id, and says what the stream answered.
 ///
-/// A leader that was deposed before the servers agreed on a message still knows its id,
-/// and acknowledges its repetition as a duplicate of number 0: nobody has it (seen with
-/// server 2.9.10). If that goes on, another id is taken.
+/// A leader that was deposed before the servers agreed on a message may still know its
+/// id, and acknowledge its repetition as a duplicate of number 0: then nobody has it, and
+/// it is not taken for accepted. If that goes on, another id is taken.
 async fn publish_named(
     directory: &Directory,
     spot: &Spot,
