@@ -2,6 +2,8 @@
 //! bytes that this program has allocated, so in a process of its own. SQLite has an
 //! allocator of its own, and a cache with a bound.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
