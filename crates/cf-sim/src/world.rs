@@ -140,6 +140,12 @@ impl<'a> World<'a> {
         if due.life != self.clients[who].life && !matches!(due.what, Happening::Acts) {
             return;
         }
+        let cut_until = self.clients[who].cut_until;
+        if cut_until > self.now && matches!(due.what, Happening::Arrives(..)) {
+            // It keeps its place: what comes after a cut comes in the order that it was in.
+            let at = cut_until;
+            return self.queue.push(Reverse(Due { at, ..due }));
+        }
         match due.what {
             Happening::Arrives(place, index) => self.arrive(who, place, index),
             Happening::Answer(entry, outcome) => {
@@ -515,10 +521,6 @@ impl<'a> World<'a> {
         let client = &self.clients[who];
         if !client.subscriptions.contains_key(&place) {
             return;
-        }
-        if client.cut_until > self.now {
-            let later = client.cut_until.since(self.now);
-            return self.after(later, who, Happening::Arrives(place, index));
         }
         if self.dies(who, "before it takes a payload") {
             return;
