@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 /// How long it lasts from when everything has come until nothing is to be said any more.
 const AFTERWARDS: Duration = Duration::from_secs(10 * 60);
 /// The most steps in a life.
-const MAX_STEPS: u64 = 200_000;
+const MAX_STEPS: u64 = 1_000_000;
 
 /// What one client of a life is made of.
 pub struct Member {
