@@ -118,15 +118,20 @@ impl Flights {
     /// Whether the last frame was sent again so often that its receiver may have
     /// it and no longer know its tag. Each further frame without content waits
     /// twice as long.
+    ///
+    /// While content waits, also if it was sent again more often: a client that is
+    /// restored for each of its timers counts by the schedule, which may step over a
+    /// number. Without content it has to end.
     pub(crate) fn needs_probe(&self, number: u64) -> bool {
         let last = (self.flights.last_key_value()).filter(|(last, _)| **last == number);
         let mut behind = self.flights.values().rev();
-        let probes = behind.position(|flight| flight.has_content);
-        let probes = probes.unwrap_or(self.flights.len()) as u32;
+        let content_before = behind.position(|flight| flight.has_content);
+        let probes = content_before.unwrap_or(self.flights.len()) as u32;
         let most = FIRST_PROBE.checked_shl(probes).unwrap_or(u32::MAX);
-        // Beyond as well: a client that is restored for each of its timers counts by the
-        // schedule, which may step over a number.
-        last.is_some_and(|(_, flight)| flight.resent >= most)
+        last.is_some_and(|(_, flight)| match content_before {
+            Some(_) => flight.resent >= most,
+            None => flight.resent == most,
+        })
     }
 
     pub(crate) fn closed(&self) -> &BTreeSet<u64> {
