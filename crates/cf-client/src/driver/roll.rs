@@ -218,11 +218,15 @@ impl Driver {
             Some((last, _)) if found.len() == AT_ONCE => Some(last.clone()),
             _ => None,
         };
+        // One that is damaged keeps no other from being read.
+        let mut all = Ok(());
         for (key, value) in found {
-            let instance = InstanceId(records::read_number(&key)?);
-            self.read_session(instance, records::read(&value)?, now)?;
+            let read = records::read_number(&key).and_then(|number| {
+                self.read_session(InstanceId(number), records::read(&value)?, now)
+            });
+            all = all.and(read);
         }
-        Ok(())
+        all
     }
 
     fn read_with(&mut self, instance: InstanceId, now: Timestamp) -> Result<()> {
