@@ -70,6 +70,11 @@ impl Driver {
             self.read_rest(now)?;
             let all: Vec<_> = self.by_id.keys().copied().collect();
             all.into_iter().for_each(|id| self.put_roll(id));
+            let routed = self.conversations.iter().filter(|(_, found)| found.routed);
+            let routed: Vec<_> = routed.map(|(instance, _)| *instance).collect();
+            for instance in routed {
+                self.put_resident(instance, true);
+            }
             self.overlay.put(META, KEPT, "");
             return Ok(());
         }

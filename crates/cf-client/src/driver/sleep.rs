@@ -32,7 +32,7 @@ pub(super) struct Instance {
     pub(super) standing: Standing,
     pub(super) wake: Option<Timestamp>,
     /// Whether its tags are routed to it.
-    routed: bool,
+    pub(super) routed: bool,
     pub(super) awake: Option<Box<Awake>>,
 }
 
